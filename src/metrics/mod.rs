@@ -1,0 +1,3 @@
+//! Events → numbers. In: what a connection did. Out: the rows of the report.
+
+pub mod rows;

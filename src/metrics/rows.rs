@@ -1,0 +1,442 @@
+//! The rows of the report, as plain values. `tables::schema` gives each column its name, unit and meaning.
+//!
+//! `None` is "unknown", never zero. Spans end in `_ns` and are nanoseconds; sizes are bytes. Arrays of two are indexed by
+//! [`Side::index`]: client, server.
+
+use std::net::IpAddr;
+
+use crate::tcp::segment::{FrameId, HostPort, Tunnel};
+use crate::tcp::state::{Evidence, Side, State};
+use crate::time::Timestamp;
+
+/// An enum whose words stand in the tables.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// All of them, in the order of the contract.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word that the tables use.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+words! {
+    /// How a connection began.
+    Opening {
+        /// The three-way handshake completed.
+        Handshake = "handshake",
+        /// Both sides sent a SYN (RFC 9293 figure 7).
+        Simultaneous = "simultaneous",
+        /// An RST answered the SYN.
+        Refused = "refused",
+        /// Nothing answered the SYN.
+        NoAnswer = "no_answer",
+        /// The SYN-ACK was never acknowledged.
+        HalfOpen = "half_open",
+        /// The client reset the attempt before it completed.
+        Aborted = "aborted",
+        /// An ICMP error answered the SYN.
+        Unreachable = "unreachable",
+        /// The capture began after the SYN.
+        Midstream = "midstream",
+    }
+}
+
+words! {
+    /// How a connection ended.
+    Closing {
+        /// Both FINs acknowledged.
+        Fin = "fin",
+        /// The FINs crossed, both acknowledged.
+        Simultaneous = "simultaneous",
+        /// Both FINs seen, at least one never acknowledged.
+        Unfinished = "unfinished",
+        /// Only one side sent a FIN.
+        HalfClosed = "half_closed",
+        /// The client sent an RST that the server would accept.
+        ResetByClient = "reset_by_client",
+        /// The server sent an RST that the client would accept.
+        ResetByServer = "reset_by_server",
+        /// It had not ended when the capture did.
+        Open = "open",
+        /// finwait gave it up to stay within its memory.
+        Evicted = "evicted",
+    }
+}
+
+words! {
+    /// Who sent its FIN first.
+    ActiveCloser {
+        /// The client.
+        Client = "client",
+        /// The server.
+        Server = "server",
+        /// Neither had the other's FIN when it sent its own.
+        Both = "both",
+    }
+}
+
+words! {
+    /// Where on the path the capture was taken.
+    Tap {
+        /// The server answers from much farther away than the client.
+        NearClient = "near_client",
+        /// The client answers from much farther away than the server.
+        NearServer = "near_server",
+        /// Both halves of the round trip are felt.
+        Between = "between",
+        /// The handshake does not tell.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Why a FIN came again.
+    FinCause {
+        /// No ACK of it had passed, and the peer's behaviour shows that it never arrived.
+        FinLost = "fin_lost",
+        /// An ACK of it had passed the tap before, or a D-SACK shows that it had arrived.
+        AckLost = "ack_lost",
+        /// The peer sends nothing at all after this copy.
+        Unanswered = "unanswered",
+        /// The packets do not tell.
+        Undecided = "undecided",
+    }
+}
+
+words! {
+    /// How a stay in TIME_WAIT ended.
+    TimeWaitEnd {
+        /// A new incarnation of the 4-tuple began.
+        Reused = "reused",
+        /// A late segment drew an RST: the endpoint was gone.
+        AnsweredReset = "answered_reset",
+        /// An RST killed it.
+        Reset = "reset",
+        /// The assumed time ran out inside the capture.
+        Assumed = "assumed",
+        /// Still in it when the capture ended.
+        CaptureEnd = "capture_end",
+    }
+}
+
+words! {
+    /// Things that should not be.
+    AnomalyKind {
+        /// The tap recorded a packet twice.
+        CapturedTwice = "captured_twice",
+        /// A timestamp lies before an earlier packet's, so a span came out negative.
+        TimeWentBack = "time_went_back",
+        /// Bytes were acknowledged that the tap never saw.
+        AckOfUnseen = "ack_of_unseen",
+        /// A SYN came again with another initial sequence number before any answer.
+        IsnChanged = "isn_changed",
+        /// A SYN inside a live connection.
+        SynInConnection = "syn_in_connection",
+        /// An ACK that refuses a SYN or RST inside a connection (RFC 5961).
+        ChallengeAck = "challenge_ack",
+        /// An RST that its receiver would not accept.
+        RstOutOfWindow = "rst_out_of_window",
+        /// Data from a side after it was reset.
+        DataAfterRst = "data_after_rst",
+        /// Data beyond a side's own FIN.
+        DataAfterFin = "data_after_fin",
+        /// An ACK, not a SYN-ACK, answered the SYN.
+        AckNotSynAck = "ack_not_syn_ack",
+        /// A keep-alive.
+        KeepAlive = "keep_alive",
+        /// A probe of a closed window.
+        ZeroWindowProbe = "zero_window_probe",
+        /// The same bytes of the stream were sent with other contents.
+        OverlapDiffers = "overlap_differs",
+        /// The TCP checksum is wrong.
+        BadChecksum = "bad_checksum",
+        /// The TCP options were cut off or broken.
+        TruncatedHeader = "truncated_header",
+        /// A timestamp so old that the receiver throws the segment away (RFC 7323 5).
+        PawsRejected = "paws_rejected",
+        /// A handshake in four packets.
+        SplitHandshake = "split_handshake",
+        /// The roles were guessed wrong at first.
+        RoleFlipped = "role_flipped",
+    }
+}
+
+/// Who the two endpoints of a connection are, as far as its packets tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Who {
+    /// The side that opened.
+    pub client: HostPort,
+    /// The other one.
+    pub server: HostPort,
+    /// A SYN or a SYN-ACK shows who opened.
+    pub role_known: bool,
+    /// The VLAN id of the first frame.
+    pub vlan: Option<u16>,
+    /// The tunnel of the first frame.
+    pub tunnel: Option<Tunnel>,
+}
+
+/// `connections`: a row a connection.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ConnectionRow {
+    pub conn_id: u64,
+    pub who: Who,
+    pub first_ts: Timestamp,
+    pub last_ts: Timestamp,
+    pub first_frame: FrameId,
+    pub last_frame: FrameId,
+    pub packets: [u64; 2],
+    pub wire_bytes: [u64; 2],
+    pub capture_copies: [u64; 2],
+    pub payload_bytes: [u64; 2],
+    pub opening: Opening,
+    pub syn_packets: u64,
+    pub syn_ack_packets: u64,
+    pub connect_ns: Option<i64>,
+    pub syn_to_syn_ack_ns: Option<i64>,
+    pub syn_ack_to_ack_ns: Option<i64>,
+    pub handshake_ns: Option<i64>,
+    pub tap: Tap,
+    pub closing: Closing,
+    pub active_closer: Option<ActiveCloser>,
+    pub states: [Option<State>; 2],
+    pub fin_retransmissions: [u64; 2],
+    pub close_wait_ns: [Option<i64>; 2],
+    pub retransmissions: [u64; 2],
+    pub history: String,
+    pub conn_state: &'static str,
+    /// Repeats of the client's SYN, copies of the tap's or the network's making left out. Folded into `listeners`.
+    pub syn_retransmissions: u64,
+    /// Repeats of the server's SYN-ACK, likewise.
+    pub syn_ack_retransmissions: u64,
+    /// The SYN-ACK came again after the final ACK had passed, and not because that ACK was lost.
+    pub accept_queue_overflow: bool,
+}
+
+/// `transitions`: a row a change of state.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct TransitionRow {
+    pub conn_id: u64,
+    pub side: Side,
+    pub step: u32,
+    pub from_state: Option<State>,
+    pub to_state: State,
+    pub ts: Timestamp,
+    /// `None` for a timer.
+    pub frame: Option<FrameId>,
+    pub trigger: &'static str,
+    pub evidence: Evidence,
+    pub confirmed: bool,
+    pub earliest_ts: Option<Timestamp>,
+    pub latest_ts: Option<Timestamp>,
+    pub retracted: bool,
+    pub rfc: &'static str,
+}
+
+/// `fin_retransmissions`: a row a repeated FIN.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct FinRetransmissionRow {
+    pub conn_id: u64,
+    pub side: Side,
+    /// 1 for the first repeat.
+    pub attempt: u32,
+    pub ts: Timestamp,
+    pub frame: FrameId,
+    pub first_fin_ts: Timestamp,
+    pub since_previous_ns: Option<i64>,
+    pub sender_state: Option<State>,
+    pub receiver_state: Option<State>,
+    pub cause: FinCause,
+    /// `since_previous` ÷ the interval before it; `None` for the first repeat.
+    pub backoff: Option<f64>,
+}
+
+/// `time_wait`: a row a stay in TIME_WAIT.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct TimeWaitRow {
+    pub conn_id: u64,
+    pub side: Side,
+    pub entered_ts: Timestamp,
+    pub restarts: u32,
+    pub last_restart_ts: Option<Timestamp>,
+    pub proof_of_life_ts: Option<Timestamp>,
+    /// `None` for `capture_end`.
+    pub ended_ts: Option<Timestamp>,
+    pub end: TimeWaitEnd,
+    pub at_least_ns: Option<i64>,
+    pub at_most_ns: Option<i64>,
+    pub duration_ns: Option<i64>,
+    pub assumed_ns: i64,
+}
+
+/// p50, p90, p99 and maximum of a set of spans, in nanoseconds; all `None` for an empty set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Quantiles {
+    pub count: u64,
+    pub p50: Option<i64>,
+    pub p90: Option<i64>,
+    pub p99: Option<i64>,
+    pub max: Option<i64>,
+}
+
+/// `listeners`: a row a server address and port.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ListenerRow {
+    pub server: HostPort,
+    pub attempts: u64,
+    pub established: u64,
+    pub refused: u64,
+    pub no_answer: u64,
+    pub half_open: u64,
+    pub aborted: u64,
+    pub connect: Quantiles,
+    pub handshake: Quantiles,
+    pub syn_retransmissions: u64,
+    pub syn_ack_retransmissions: u64,
+    pub half_open_peak: u64,
+    pub half_open_peak_ts: Option<Timestamp>,
+    pub accept_queue_overflows: u64,
+    pub fin_retransmissions: u64,
+    pub close_wait_p99_ns: Option<i64>,
+    pub time_wait_peak: u64,
+}
+
+/// `state_census`: a row a time bucket, side and state; states that nobody is in have no row.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct CensusRow {
+    /// The bucket's end, where the endpoints are counted.
+    pub bucket_ts: Timestamp,
+    pub side: Side,
+    pub state: State,
+    pub connections: u64,
+}
+
+/// `anomalies`: a row the first of a kind in a connection and side.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct AnomalyRow {
+    pub conn_id: Option<u64>,
+    pub ts: Timestamp,
+    pub frame: FrameId,
+    pub side: Option<Side>,
+    pub kind: AnomalyKind,
+    pub detail: String,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// Everything the tables say of one connection. `conn_id` is 0 in all its rows until the pipeline numbers them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionReport {
+    /// The place of its first segment among all packets of the run: the order of `conn_id`.
+    pub ordinal: u64,
+    /// Its row in `connections`.
+    pub connection: ConnectionRow,
+    /// By side, then step.
+    pub transitions: Vec<TransitionRow>,
+    /// By side, then attempt.
+    pub fin_retransmissions: Vec<FinRetransmissionRow>,
+    /// By side, then entry.
+    pub time_wait: Vec<TimeWaitRow>,
+    /// By first occurrence.
+    pub anomalies: Vec<AnomalyRow>,
+}
+
+/// Everything a run found: the contents of all tables.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Tables {
+    pub connections: Vec<ConnectionRow>,
+    pub transitions: Vec<TransitionRow>,
+    pub fin_retransmissions: Vec<FinRetransmissionRow>,
+    pub time_wait: Vec<TimeWaitRow>,
+    pub listeners: Vec<ListenerRow>,
+    pub state_census: Vec<CensusRow>,
+    pub anomalies: Vec<AnomalyRow>,
+}
+
+/// One input of a run, for `summary.json` and the head of the terminal's summary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptureInfo {
+    /// As the user wrote it; `-` for standard input.
+    pub path: String,
+    /// `pcap`, `pcapng`, with the compression if any: `pcap (gzip)`; `live` for an interface.
+    pub format: String,
+    /// Packets read.
+    pub packets: u64,
+    /// Bytes of the capture itself, uncompressed, container included.
+    pub bytes: u64,
+    /// The least timestamp.
+    pub first_ts: Option<Timestamp>,
+    /// The greatest timestamp.
+    pub last_ts: Option<Timestamp>,
+    /// Names of the link types met, such as `Ethernet`, in the order of their numbers.
+    pub link_types: Vec<String>,
+    /// Packets that the tap says it dropped; `None` when the file does not tell.
+    pub drops: Option<u64>,
+    /// What stopped the reading before the end, as the user was told it.
+    pub error: Option<String>,
+}
+
+/// What `summary.json` and the terminal say of a whole run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The inputs, in the order of the command line.
+    pub captures: Vec<CaptureInfo>,
+    /// Packets of all inputs.
+    pub packets: u64,
+    /// TCP segments among them.
+    pub tcp_segments: u64,
+    /// Why the other packets gave no segment, and how many: names of `decode::skip::Skip`.
+    pub skipped: Vec<(&'static str, u64)>,
+    /// Connections given up to stay within memory.
+    pub evictions: u64,
+    /// Every input was read to its end.
+    pub complete: bool,
+    /// The least and greatest timestamp of any packet.
+    pub first_ts: Option<Timestamp>,
+    /// The end of the capture.
+    pub last_ts: Option<Timestamp>,
+    /// Options of the run that change its figures, by name, such as `time_wait_ns`.
+    pub options: Vec<(&'static str, String)>,
+}
+
+impl Who {
+    /// 4 or 6.
+    pub const fn ip_version(&self) -> u8 {
+        match self.client.ip {
+            IpAddr::V4(_) => 4,
+            IpAddr::V6(_) => 6,
+        }
+    }
+
+    /// The endpoint on `side`.
+    pub const fn endpoint(&self, side: Side) -> HostPort {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self.server,
+        }
+    }
+}
