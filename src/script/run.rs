@@ -52,7 +52,10 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
                 Some(flow) => {
                     if let Some(ended) = flow.feed(&segment, direction, &config) {
                         reports.push(ended);
-                        retracted = [0; 2];
+                        let of = |side| {
+                            flow.connection().life.retracted().iter().filter(|(whose, _)| *whose == side).count()
+                        };
+                        retracted = Side::BOTH.map(of);
                     }
                 }
             }

@@ -151,6 +151,10 @@ impl Connection {
         if first {
             note.snd = Stimuli::NONE.with(Stimulus::SndSyn);
         }
+        // Its SYN-ACK may go unseen.
+        if !self.end(side.peer()).syn_ack {
+            self.end_mut(side.peer()).syn_unanswered = true;
+        }
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
         end.syn_unanswered = true;
@@ -300,6 +304,7 @@ impl Connection {
             if end.fin_in_order() {
                 end.fin_waits = false;
                 note.rcv = note.rcv.with(Stimulus::RcvFin);
+                note.proof = end.fin_end;
             } else {
                 end.fin_waits = true;
             }
@@ -323,6 +328,9 @@ impl Connection {
             && !seg.flags.has_all(Flags::ACK)
             && !self.end(peer).syn_ack
             && self.end(peer).last_sent.is_some();
+        if state == Some(State::Closed) {
+            self.life.confirm_last(side, seg.ts);
+        }
         if !accepted || answers_stale_ack {
             if !accepted {
                 self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
@@ -396,7 +404,7 @@ impl Connection {
 
     fn push(&mut self, note: Note) {
         if self.log.len() < MAX_NOTES {
-            self.log.push(note);
+            self.log.push(Note { after: self.log.len(), ..note });
             self.life.tell_last(&self.log);
         }
     }
@@ -521,9 +529,15 @@ impl Connection {
     /// What this segment proves of its own sender's past.
     fn prove(&mut self, side: Side, seg: &Segment) {
         if self.life.unconfirmed(side) {
+            let peer = self.end(side.peer());
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
-            let fast_open = self.end(side.peer()).syn_data > 0;
-            self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), has_data && !fast_open);
+            // Under fast open a server sends before it is synchronized; no server takes data in before.
+            let takes_data = match (peer.iss, seg.acknowledges()) {
+                (Some(iss), Some(ack)) => ack.is_after(iss.plus(1 + peer.syn_data)),
+                _ => false,
+            };
+            let synchronized = has_data && peer.syn_data == 0 || takes_data;
+            self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), synchronized);
         }
     }
 

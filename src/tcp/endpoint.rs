@@ -156,6 +156,12 @@ impl Endpoint {
         }
     }
 
+    /// Does `ack` cover its SYN and nothing that the tap has not seen it send?
+    pub fn syn_acceptably_acked(&self, ack: SeqNum) -> bool {
+        let sent = self.snd_nxt().or(self.iss);
+        self.syn_covered_by(ack) && sent.is_some_and(|next| next.is_at_or_after(ack))
+    }
+
     /// Does `ack` cover its FIN?
     pub fn fin_covered_by(&self, ack: SeqNum) -> bool {
         self.fin_end.is_some_and(|end| ack.is_at_or_after(end))

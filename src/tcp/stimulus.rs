@@ -16,7 +16,7 @@ const DEFAULT_WINDOW: u32 = 65_535;
 pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Option<State>, seg: &Segment) -> bool {
     let awaits_syn_ack = matches!(receiver_state, Some(State::SynSent)) || sender.snd_nxt().is_none();
     if awaits_syn_ack && receiver.iss.is_some() {
-        let acks_syn = seg.flags.has_all(Flags::ACK) && receiver.syn_covered_by(seg.ack);
+        let acks_syn = seg.flags.has_all(Flags::ACK) && receiver.syn_acceptably_acked(seg.ack);
         if acks_syn || sender.snd_nxt().is_none() {
             return acks_syn;
         }
