@@ -43,8 +43,7 @@ impl Desk {
 
     fn run_with_input(&self, args: &[&str], input: &[u8]) -> Run {
         let mut command = self.command(args);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // The program may stop reading early; that is its business.
         let _ = stdin.write_all(input);
@@ -294,7 +293,8 @@ fn a_folder_that_cannot_be_written_is_told_before_the_work() {
 fn two_captures_are_one_in_time_order() {
     let whole = life(0, 40_000);
     let (there, back): (Vec<_>, Vec<_>) = whole.into_iter().enumerate().partition(|(i, _)| [0, 2, 3, 5].contains(i));
-    let part = |records: Vec<(usize, Vec<u8>)>| pcap(&records.into_iter().map(|(_, record)| record).collect::<Vec<_>>());
+    let part =
+        |records: Vec<(usize, Vec<u8>)>| pcap(&records.into_iter().map(|(_, record)| record).collect::<Vec<_>>());
     let desk = Desk::new().with("there.pcap", &part(there)).with("back.pcap", &part(back));
     desk.run(&["there.pcap", "back.pcap"]).ends(0).says_nothing();
     let csv = desk.read("reports/there/connections.csv");
@@ -354,9 +354,10 @@ fn show_draws_the_ladder_of_one_connection() {
 #[test]
 fn a_closed_pipe_is_success() {
     let desk = Desk::new().with("web.pcap", &pcap(&life(0, 40_000)));
-    for args in [&["list", "web.pcap"][..], &["web.pcap"], &["schema"], &["show", "web.pcap", "1"], &["man"], &["--help"]] {
-        let mut child =
-            desk.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in
+        [&["list", "web.pcap"][..], &["web.pcap"], &["schema"], &["show", "web.pcap", "1"], &["man"], &["--help"]]
+    {
+        let mut child = desk.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let run = Run::from(child.wait_with_output().unwrap());
         run.ends(0).says_nothing();

@@ -38,7 +38,10 @@ mod full {
         ("packets_are_reported_when_the_duration_ends", packets_are_reported_when_the_duration_ends),
         ("ctrl_c_ends_the_run_with_its_report", ctrl_c_ends_the_run_with_its_report),
         ("a_number_of_packets_ends_the_run", a_number_of_packets_ends_the_run),
-        ("an_interface_that_is_none_is_told_with_those_there_are", an_interface_that_is_none_is_told_with_those_there_are),
+        (
+            "an_interface_that_is_none_is_told_with_those_there_are",
+            an_interface_that_is_none_is_told_with_those_there_are,
+        ),
         ("without_the_right_the_command_that_gives_it_is_told", without_the_right_the_command_that_gives_it_is_told),
     ];
 
@@ -123,7 +126,20 @@ mod full {
             for namespace in [&lab.client, &lab.server] {
                 ip(&["netns", "add", namespace]);
             }
-            ip(&["link", "add", "cable", "netns", &lab.client, "type", "veth", "peer", "name", "cable", "netns", &lab.server]);
+            ip(&[
+                "link",
+                "add",
+                "cable",
+                "netns",
+                &lab.client,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "cable",
+                "netns",
+                &lab.server,
+            ]);
             for (namespace, address) in [(&lab.client, "10.77.88.1/24"), (&lab.server, "10.77.88.2/24")] {
                 ip(&["-n", namespace, "addr", "add", address, "dev", "cable"]);
                 ip(&["-n", namespace, "link", "set", "cable", "up"]);

@@ -5,9 +5,12 @@ use std::ffi::{OsStr, OsString};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::duration;
+use crate::report::Format;
+use crate::tables::schema::Table;
 use crate::time::Span;
 
 const EXAMPLES: &str = "\
@@ -26,7 +29,8 @@ Exit status:
   1  the report is written, but the input was incomplete or damaged
   2  nothing useful could be done";
 
-const ABOUT: &str = "Both endpoints' TCP states, handshake latency, retransmitted FINs and TIME_WAIT, from a packet capture";
+const ABOUT: &str =
+    "Both endpoints' TCP states, handshake latency, retransmitted FINs and TIME_WAIT, from a packet capture";
 
 const LONG_ABOUT: &str = "\
 finwait reads what a tap recorded of TCP connections and says what both endpoints went through: their RFC 9293 states, \
@@ -140,29 +144,27 @@ pub struct OutputArgs {
     pub output: Option<PathBuf>,
 
     /// What to write
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = ["csv", "parquet", "json", "png", "html"])]
-    pub format: Vec<Format>,
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = format_names(),
+          default_values = ["csv", "parquet", "json", "png", "html"])]
+    format: Vec<String>,
 
     /// Which tables to write [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = table_names())]
-    pub tables: Vec<String>,
+    tables: Vec<String>,
 }
 
-/// A form that a report can take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables as comma-separated values
-    Csv,
-    /// Tables as Apache Parquet
-    Parquet,
-    /// Tables as JSON lines
-    Json,
-    /// Pictures as PNG
-    Png,
-    /// Pictures as SVG
-    Svg,
-    /// One page with everything
-    Html,
+impl OutputArgs {
+    /// What to write, each once.
+    pub fn formats(&self) -> Vec<Format> {
+        let is_wanted = |format: &Format| self.format.iter().any(|name| name == format.name());
+        Format::ALL.into_iter().filter(is_wanted).collect()
+    }
+
+    /// The tables to write, each once, in the contract's order.
+    pub fn tables(&self) -> Vec<Table> {
+        let is_wanted = |table: &Table| self.tables.is_empty() || self.tables.iter().any(|name| name == table.name());
+        Table::ALL.into_iter().filter(is_wanted).collect()
+    }
 }
 
 /// `finwait report`.
@@ -254,12 +256,12 @@ pub struct SchemaArgs {
     pub table: Option<String>,
 }
 
-/// The tables of the report contract, in its order.
-pub const TABLES: [&str; 7] =
-    ["connections", "transitions", "fin_retransmissions", "time_wait", "listeners", "state_census", "anomalies"];
+fn table_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Table::ALL.map(Table::name))
+}
 
-fn table_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(TABLES)
+fn format_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
 }
 
 /// The assumed stay in TIME_WAIT: a system's own, or a length of time.
@@ -314,7 +316,8 @@ fn name_the_command(mut typed: Vec<OsString>) -> Vec<OsString> {
             // `-o DIR` takes the next argument, `-oDIR` does not; the last letter of `-qo DIR` does.
             [b'-', letters @ .., last] => {
                 let is_option = |arg: &clap::Arg| arg.get_short() == Some(char::from(*last));
-                let glued = letters.iter().any(|letter| takes_value(&|arg| arg.get_short() == Some(char::from(*letter))));
+                let glued =
+                    letters.iter().any(|letter| takes_value(&|arg| arg.get_short() == Some(char::from(*letter))));
                 1 + usize::from(!glued && takes_value(&is_option))
             }
             _ => break,
@@ -384,11 +387,12 @@ mod tests {
 
     #[test]
     fn formats_and_tables_are_lists() {
-        let args = report("finwait x.pcap --format csv,svg --tables connections,anomalies");
-        assert_eq!(args.output.format, [Format::Csv, Format::Svg]);
-        assert_eq!(args.output.tables, ["connections", "anomalies"]);
+        let args = report("finwait x.pcap --format svg,csv,csv --tables anomalies,connections");
+        assert_eq!(args.output.formats(), [Format::Csv, Format::Svg]);
+        assert_eq!(args.output.tables(), [Table::Connections, Table::Anomalies]);
         let defaults = report("finwait x.pcap").output;
-        assert_eq!(defaults.format, [Format::Csv, Format::Parquet, Format::Json, Format::Png, Format::Html]);
+        assert_eq!(defaults.formats(), [Format::Csv, Format::Parquet, Format::Json, Format::Png, Format::Html]);
+        assert_eq!(defaults.tables(), Table::ALL);
         assert!(read("finwait x.pcap --tables connection").is_err());
         assert!(read("finwait x.pcap --format xls").is_err());
     }

@@ -31,7 +31,7 @@ pub fn man(dir: Option<&Path>) -> Result<Status, Error> {
                 fs::create_dir_all(dir)?;
                 clap_mangen::generate_to(args::definition(), dir)
             };
-            written().map_err(|source| Error::Output { path: dir.to_owned(), source })?;
+            written().map_err(|error| Error::Output(format!("{}: cannot write the pages: {error}", dir.display())))?;
         }
     }
     Ok(Status::Complete)

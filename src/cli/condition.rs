@@ -101,7 +101,8 @@ impl Condition {
                     operand_next = true;
                 }
                 Token::Word(column) if operand_next => {
-                    let kind = kind_of(&column).ok_or_else(|| format!("no column {column}; finwait schema lists them"))?;
+                    let kind =
+                        kind_of(&column).ok_or_else(|| format!("no column {column}; finwait schema lists them"))?;
                     let operator = tokens.next_if(|token| matches!(token, Token::Operator(_)));
                     let step = match operator {
                         Some(Token::Operator(operator)) => {

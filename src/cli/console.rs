@@ -16,6 +16,16 @@ pub fn print(text: &str) -> Result<(), Error> {
     outcome(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
+/// Lets `write` write a result of any length to standard output, buffered.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    outcome(write(&mut stdout).and_then(|()| stdout.flush()))
+}
+
 fn outcome(written: io::Result<()>) -> Result<(), Error> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Stdout(error)),

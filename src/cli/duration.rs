@@ -25,10 +25,8 @@ const LONGEST_NS: f64 = 100.0 * 365.25 * 86_400e9;
 ///
 /// A sentence for the user: not a number, an unknown unit, nothing or less, more than a hundred years.
 pub fn parse(text: &str) -> Result<Span, String> {
-    let (number, unit_ns) = UNITS
-        .iter()
-        .find_map(|&(unit, ns)| text.strip_suffix(unit).map(|number| (number, ns)))
-        .unwrap_or((text, 1e9));
+    let (number, unit_ns) =
+        UNITS.iter().find_map(|&(unit, ns)| text.strip_suffix(unit).map(|number| (number, ns))).unwrap_or((text, 1e9));
     // `f64` also reads `inf`, `nan` and `1e9`; a length of time is digits with at most one point.
     let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let value: f64 = match number.parse() {
@@ -66,7 +64,8 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        for bad in ["", "s", "-1s", "inf", "nan", "1e9", "1.2.3", "5 s", "0", "0.0s", "0.1ns", "99999999d", "5 parsecs"] {
+        for bad in ["", "s", "-1s", "inf", "nan", "1e9", "1.2.3", "5 s", "0", "0.0s", "0.1ns", "99999999d", "5 parsecs"]
+        {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -7,9 +7,11 @@ pub mod settings;
 pub mod status;
 
 mod completions;
+mod condition;
 mod interfaces;
 mod list;
 mod live;
+mod outcome;
 mod report;
 mod schema;
 mod show;

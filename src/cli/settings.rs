@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use super::args::{AnalysisArgs, Color, Common};
+use crate::report::terminal::Style;
 
 /// More shards than this gain nothing: one thread reads and decodes for all of them.
 const MOST_USEFUL_THREADS: usize = 4;
@@ -46,6 +47,11 @@ impl Settings {
             width: width(env::var("COLUMNS").ok().as_deref(), terminal_width().filter(|_| terminal)),
             progress: !common.quiet && !dumb && io::stderr().is_terminal(),
         }
+    }
+
+    /// How results are laid out.
+    pub const fn style(&self) -> Style {
+        Style { color: self.color, width: self.width }
     }
 
     /// How many threads analyse: what was asked for, or the machine's cores up to what is useful.

@@ -1,9 +1,8 @@
 //! ICMP errors. In: an ICMP or ICMPv6 message. Out: whose segment could not be delivered.
 
-use super::network;
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Next, Stamp, Step};
+use super::walk::{Ip, Next, Stamp, Step};
 use crate::tcp::segment::{HostPort, Undelivered};
 use crate::tcp::seq::SeqNum;
 
@@ -33,9 +32,8 @@ fn quote(view: View<'_>, unreachable: bool) -> Step<'_> {
     Ok(Next::Quote(view.skip(HEADER, Part::Ip).map_err(|_| Skip::Icmp)?, unreachable))
 }
 
-/// The quotation's ports and sequence number: the eight bytes that RFC 792 asks for.
-pub(super) fn undelivered(view: View<'_>, unreachable: bool, stamp: Stamp) -> Result<Undelivered, Skip> {
-    let (ip, tcp) = network::quoted(view).ok_or(Skip::Icmp)?;
+/// The quoted segment's ports and sequence number: the eight bytes that RFC 792 asks for.
+pub(super) fn undelivered(ip: &Ip, tcp: View<'_>, unreachable: bool, stamp: Stamp) -> Result<Undelivered, Skip> {
     let &[s0, s1, d0, d1, ref seq @ ..] = tcp.take::<8>(Part::Tcp).map_err(|_| Skip::Icmp)?.0;
     Ok(Undelivered {
         ts: stamp.ts,

@@ -6,8 +6,8 @@ use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Layer, Next, Step, Walk, go, mpls, ppp, wireless};
-use crate::tcp::segment::TunnelKind;
+use super::walk::{Layer, Step, Walk, go};
+use super::{mpls, ppp, wireless};
 
 /// Values up to here in the place of an EtherType are the length of an 802.3 frame (IEEE 802.3 3.2.6).
 const MAX_802_3_LENGTH: u16 = 1500;
@@ -163,19 +163,4 @@ fn nflog(view: View<'_>) -> Step<'_> {
         }
         rest = body.skip(size.next_multiple_of(4), Part::Link)?;
     }
-}
-
-/// Ethernet behind an encapsulation that may carry other things, when the bytes look like it: a type that finwait knows.
-pub(super) fn looks_like_ethernet(bytes: &[u8]) -> bool {
-    let Some(&[high, low]) = bytes.get(12..14) else { return false };
-    matches!(
-        u16::from_be_bytes([high, low]),
-        0x0800 | 0x86dd | 0x8100 | 0x88a8 | 0x9100 | ARP | 0x8847 | 0x8848 | 0x8864
-    )
-}
-
-/// Notes an encapsulation and goes on behind it.
-pub(super) fn opened<'a>(walk: &mut Walk, kind: TunnelKind, id: Option<u32>, layer: Layer, view: View<'a>) -> Step<'a> {
-    walk.open(kind, id)?;
-    Ok(Next::Layer(layer, view))
 }

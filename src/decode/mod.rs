@@ -16,6 +16,7 @@ mod ppp;
 mod transport;
 mod tunnel;
 mod view;
+mod walk;
 mod wireless;
 
 #[cfg(test)]
@@ -23,17 +24,14 @@ mod build;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
-
 use crate::capture::Packet;
-use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered};
+use crate::tcp::segment::{Addressed, FrameId, Undelivered};
 use crate::time::Timestamp;
-use fragments::{Limits, Piece, Pool};
+use fragments::{Limits, Pool};
+use network::TCP;
 use skip::Skip;
 use view::View;
-
-/// Encapsulations inside each other that are opened.
-const MAX_TUNNELS: u8 = 8;
+use walk::{Found, Ip, Layer, Next, Stamp, Step, Walk};
 
 /// Headers of any kind in front of the TCP header that are read, tags and extension headers included.
 const MAX_LAYERS: u8 = 64;
@@ -65,100 +63,7 @@ pub struct Decoder {
     datagram: Vec<u8>,
 }
 
-/// Where and when a packet passed.
-#[derive(Clone, Copy)]
-struct Stamp {
-    ts: Timestamp,
-    ordinal: u64,
-    frame: FrameId,
-}
-
-/// What the next byte begins.
-#[derive(Clone, Copy, Debug)]
-enum Layer {
-    /// A packet of this `LINKTYPE_*`.
-    Link(u16),
-    /// An Ethernet header.
-    Ethernet,
-    /// What an EtherType announces.
-    EtherType(u16),
-    /// An IEEE 802.2 header.
-    Llc,
-    /// A PPP protocol field, perhaps behind address and control.
-    Ppp,
-    /// An IP header of either version.
-    Ip,
-    /// What an IP protocol number announces.
-    Protocol(u8),
-    /// What follows a UDP header with a well-known port.
-    Udp(tunnel::UdpTunnel),
-}
-
-/// What one header led to.
-enum Next<'a> {
-    /// Another header.
-    Layer(Layer, View<'a>),
-    /// A fragment of a datagram.
-    Piece(Piece<'a>),
-    /// The TCP header.
-    Tcp(View<'a>),
-    /// An ICMP error's quotation of an IP packet, and whether it reports a destination as unreachable.
-    Quote(View<'a>, bool),
-}
-
-/// Each layer's function.
-type Step<'a> = Result<Next<'a>, Skip>;
-
-/// Shorthand for the way on.
-const fn go<'a>(layer: Layer, view: View<'a>) -> Step<'a> {
-    Ok(Next::Layer(layer, view))
-}
-
-/// The innermost IP header.
-#[derive(Clone, Copy, Debug)]
-struct Ip {
-    /// The sender; behind a home address option, the home address.
-    src: IpAddr,
-    /// The receiver; behind a routing header, the last hop.
-    dst: IpAddr,
-    /// Bytes on the wire, headers included; of all fragments together.
-    len: usize,
-    /// The IPv4 identification.
-    id: Option<u16>,
-    /// The IPv6 payload length is 0: a jumbo option or the end of the frame tells it.
-    unsized_v6: bool,
-}
-
-/// What the headers so far have told.
-#[derive(Clone, Copy, Debug, Default)]
-struct Walk {
-    vlan: Option<u16>,
-    tunnel: Option<Tunnel>,
-    tunnels: u8,
-    layers: u8,
-    ip: Option<Ip>,
-}
-
 impl Walk {
-    /// Notes an encapsulation. The outermost one that has an id is reported, else the outermost.
-    fn open(&mut self, kind: TunnelKind, id: Option<u32>) -> Result<(), Skip> {
-        self.tunnels += 1;
-        if self.tunnels > MAX_TUNNELS {
-            return Err(Skip::TooDeep);
-        }
-        if self.tunnel.is_none_or(|outer| outer.id.is_none() && id.is_some()) {
-            self.tunnel = Some(Tunnel { kind, id });
-        }
-        Ok(())
-    }
-
-    /// Notes a VLAN tag; 0 is a priority without a VLAN (IEEE 802.1Q 9.6).
-    fn tagged(&mut self, id: u16) {
-        if self.vlan.is_none() && id != 0 {
-            self.vlan = Some(id);
-        }
-    }
-
     /// Takes one header off.
     fn step<'a>(&mut self, layer: Layer, view: View<'a>) -> Step<'a> {
         self.layers += 1;
@@ -188,11 +93,17 @@ impl Walk {
     }
 }
 
-/// What a packet comes to, with the payload's place in place of the payload.
-enum Found {
-    Segment(Addressed, std::ops::Range<usize>),
-    Undelivered(Undelivered),
-    Datagram(fragments::Datagram),
+/// The IP header that an ICMP error quotes, up to its TCP header.
+fn quoted(view: View<'_>) -> Option<(Ip, View<'_>)> {
+    let mut walk = Walk::default();
+    let tcp = match walk.run(Layer::Ip, view).ok()? {
+        Next::Tcp(view) => view,
+        Next::Piece(piece) if piece.offset == 0 && piece.protocol == TCP => piece.view,
+        _ => return None,
+    };
+    // A header inside a tunnel is the tunnel's loss, not the connection's own.
+    (walk.tunnels == 0).then_some(())?;
+    Some((walk.ip?, tcp))
 }
 
 impl Decoder {
@@ -241,7 +152,10 @@ impl Decoder {
         let end = walk.run(layer, view)?;
         match (end, walk.ip) {
             (Next::Tcp(view), Some(ip)) => transport::segment(walk, &ip, view, stamp, self.verify_checksums),
-            (Next::Quote(view, unreachable), _) => icmp::undelivered(view, unreachable, stamp).map(Found::Undelivered),
+            (Next::Quote(view, unreachable), _) => {
+                let (ip, tcp) = quoted(view).ok_or(Skip::Icmp)?;
+                icmp::undelivered(&ip, tcp, unreachable, stamp).map(Found::Undelivered)
+            }
             (Next::Piece(piece), _) => {
                 self.pool.add(piece, walk.vlan, walk.tunnel, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
             }

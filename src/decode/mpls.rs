@@ -1,9 +1,8 @@
 //! MPLS. In: a label stack (RFC 3032). Out: the view behind it, and a guess at what begins there: the labels do not say.
 
-use super::link::{looks_like_ethernet, opened};
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Layer, Step, Walk};
+use super::walk::{Layer, Step, Walk, opened};
 use crate::tcp::segment::TunnelKind;
 
 /// Labels in one stack that are read.
@@ -41,4 +40,13 @@ fn payload(view: View<'_>) -> Result<(Layer, View<'_>), Skip> {
         Some(_) => Ok((Layer::Ethernet, view)),
         None => Err(view.short(Part::Tunnel)),
     }
+}
+
+/// Ethernet behind an encapsulation that may carry other things, when the bytes look like it: a type that finwait knows.
+fn looks_like_ethernet(bytes: &[u8]) -> bool {
+    let Some(&[high, low]) = bytes.get(12..14) else { return false };
+    matches!(
+        u16::from_be_bytes([high, low]),
+        0x0800 | 0x86dd | 0x8100 | 0x88a8 | 0x9100 | 0x0806 | 0x8847 | 0x8848 | 0x8864
+    )
 }

@@ -10,15 +10,15 @@ use etherparse::{
 };
 
 use super::fragments::Piece;
-use super::link::opened;
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Ip, Layer, Next, Step, Walk, go, icmp, mpls, tunnel};
+use super::walk::{Ip, Layer, Next, Step, UdpTunnel, Walk, go, opened};
+use super::{icmp, mpls, tunnel};
 use crate::tcp::segment::TunnelKind;
 
 const HOP_BY_HOP: u8 = 0;
 const IPV4: u8 = 4;
-const TCP: u8 = 6;
+pub(super) const TCP: u8 = 6;
 const UDP: u8 = 17;
 const IPV6: u8 = 41;
 const ROUTING: u8 = 43;
@@ -116,7 +116,7 @@ pub(super) fn protocol<'a>(walk: &mut Walk, number: u8, view: View<'a>) -> Step<
 fn udp(view: View<'_>) -> Step<'_> {
     let Ok(header) = UdpHeaderSlice::from_slice(view.bytes()) else { return Err(Skip::Udp) };
     let ports = [header.destination_port(), header.source_port()];
-    let Some(tunnel) = ports.into_iter().find_map(tunnel::UdpTunnel::by_port) else { return Err(Skip::Udp) };
+    let Some(tunnel) = ports.into_iter().find_map(UdpTunnel::by_port) else { return Err(Skip::Udp) };
     let length = usize::from(header.length());
     let header_len = header.slice().len();
     // 0 is a jumbogram's or an offloading card's.
@@ -248,17 +248,4 @@ fn authentication<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
     })?;
     let rest = view.skip(header.slice().len(), Part::Ip)?;
     opened(walk, TunnelKind::Ah, None, Layer::Protocol(header.next_header().0), rest)
-}
-
-/// The IP header that an ICMP error quotes, up to its TCP header.
-pub(super) fn quoted(view: View<'_>) -> Option<(Ip, View<'_>)> {
-    let mut walk = Walk::default();
-    let tcp = match walk.run(Layer::Ip, view).ok()? {
-        Next::Tcp(view) => view,
-        Next::Piece(piece) if piece.offset == 0 && piece.protocol == TCP => piece.view,
-        _ => return None,
-    };
-    // A header inside a tunnel is the tunnel's loss, not the connection's own.
-    (walk.tunnels == 0).then_some(())?;
-    Some((walk.ip?, tcp))
 }

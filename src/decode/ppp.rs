@@ -1,9 +1,8 @@
 //! Serial links. In: PPP (RFC 1661, 1662), PPPoE (RFC 2516) or Cisco HDLC. Out: the view behind the header and what begins there.
 
-use super::link::opened;
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Layer, Step, Walk, go};
+use super::walk::{Layer, Step, Walk, go, opened};
 use crate::tcp::segment::TunnelKind;
 
 /// PPP as a link type of its own: plain (9), in HDLC-like framing (50), and with a byte for the direction (166, 204).

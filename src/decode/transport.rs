@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use etherparse::TcpHeaderSlice;
 use etherparse::checksum::Sum16BitWords;
 
+use super::options;
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Found, Ip, Stamp, Walk, options};
+use super::walk::{Found, Ip, Stamp, Walk};
 use crate::tcp::segment::{Addressed, Flags, HostPort, Segment};
 use crate::tcp::seq::SeqNum;
 

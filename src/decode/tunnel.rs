@@ -3,39 +3,11 @@
 //! GRE RFC 2784, 2890, its variant of PPTP RFC 2637, ERSPAN draft-foschiano-erspan; VXLAN RFC 7348, Geneve RFC 8926,
 //! GTP-U 3GPP TS 29.281, Teredo RFC 4380, L2TPv2 RFC 2661, MPLS in UDP RFC 7510.
 
-use super::link::opened;
+use super::mpls;
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Layer, Step, Walk, mpls};
+use super::walk::{Layer, Step, UdpTunnel, Walk, opened};
 use crate::tcp::segment::TunnelKind;
-
-/// A tunnel that is known by its UDP port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UdpTunnel {
-    Vxlan,
-    VxlanGpe,
-    Geneve,
-    GtpU,
-    Teredo,
-    L2tp,
-    Mpls,
-}
-
-impl UdpTunnel {
-    /// IANA's ports, and Linux's own for VXLAN.
-    pub(super) const fn by_port(port: u16) -> Option<Self> {
-        Some(match port {
-            4789 | 8472 => Self::Vxlan,
-            4790 => Self::VxlanGpe,
-            6081 => Self::Geneve,
-            2152 => Self::GtpU,
-            3544 => Self::Teredo,
-            1701 => Self::L2tp,
-            6635 => Self::Mpls,
-            _ => return None,
-        })
-    }
-}
 
 /// What the UDP header's port announces.
 pub(super) fn in_udp<'a>(walk: &mut Walk, tunnel: UdpTunnel, view: View<'a>) -> Step<'a> {

@@ -2,7 +2,7 @@
 
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::{Layer, Step, go};
+use super::walk::{Layer, Step, go};
 
 /// The bytes of a frame check sequence.
 const FCS: usize = 4;

@@ -26,6 +26,8 @@ pub struct Options {
     pub verify_checksums: bool,
     /// Width of a bar of `state_census`; `None`: chosen so that there are at most 600.
     pub bucket: Option<Span>,
+    /// The filter that packets had to pass, for the summary.
+    pub bpf: Option<String>,
 }
 
 /// Everything that a run found.
@@ -59,8 +61,10 @@ impl Engine {
     /// When the system gives no thread.
     pub fn start(options: Options) -> io::Result<Self> {
         let shards = Shards::start(options.threads, &Config { time_wait: options.time_wait })?;
+        let mut decoder = Decoder::default();
+        decoder.verify_checksums = options.verify_checksums;
         Ok(Self {
-            decoder: Decoder::new(options.verify_checksums),
+            decoder,
             options,
             shards,
             clocks: Vec::new(),
@@ -77,12 +81,12 @@ impl Engine {
         let ts = self.clock(file, packet.ts);
         let frame = FrameId::new(file, packet.number);
         match self.decoder.decode(packet, frame, self.packets, ts) {
-            Decoded::Segment(addressed) => {
+            Decoded::Segment { addressed, payload: _ } => {
                 self.segments += 1;
                 self.shards.segment(&addressed);
             }
             Decoded::Undelivered(icmp) => self.shards.undelivered(&icmp),
-            Decoded::Skipped(skip) => self.skipped.add(skip),
+            Decoded::Skip(skip) => self.skipped.add(skip),
         }
         self.packets += 1;
     }
@@ -123,6 +127,7 @@ impl Engine {
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
+        options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
         let summary = Summary {
             complete: captures.iter().all(|capture| capture.error.is_none()),
             captures,

@@ -65,7 +65,9 @@ impl Progress {
             };
             // The templates are constants; a bar in another style is better than none.
             bar.set_style(
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"),
+                ProgressStyle::with_template(template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("━╸─"),
             );
             bar
         }))
