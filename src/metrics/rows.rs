@@ -5,34 +5,11 @@
 
 use std::net::IpAddr;
 
+pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
+use crate::tcp::words::words;
 use crate::time::Timestamp;
-
-/// An enum whose words stand in the tables.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// All of them, in the order of the contract.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The word that the tables use.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.name())
-            }
-        }
-    };
-}
 
 words! {
     /// How a connection began.
@@ -131,48 +108,6 @@ words! {
         Assumed = "assumed",
         /// Still in it when the capture ended.
         CaptureEnd = "capture_end",
-    }
-}
-
-words! {
-    /// Things that should not be.
-    AnomalyKind {
-        /// The tap recorded a packet twice.
-        CapturedTwice = "captured_twice",
-        /// A timestamp lies before an earlier packet's, so a span came out negative.
-        TimeWentBack = "time_went_back",
-        /// Bytes were acknowledged that the tap never saw.
-        AckOfUnseen = "ack_of_unseen",
-        /// A SYN came again with another initial sequence number before any answer.
-        IsnChanged = "isn_changed",
-        /// A SYN inside a live connection.
-        SynInConnection = "syn_in_connection",
-        /// An ACK that refuses a SYN or RST inside a connection (RFC 5961).
-        ChallengeAck = "challenge_ack",
-        /// An RST that its receiver would not accept.
-        RstOutOfWindow = "rst_out_of_window",
-        /// Data from a side after it was reset.
-        DataAfterRst = "data_after_rst",
-        /// Data beyond a side's own FIN.
-        DataAfterFin = "data_after_fin",
-        /// An ACK, not a SYN-ACK, answered the SYN.
-        AckNotSynAck = "ack_not_syn_ack",
-        /// A keep-alive.
-        KeepAlive = "keep_alive",
-        /// A probe of a closed window.
-        ZeroWindowProbe = "zero_window_probe",
-        /// The same bytes of the stream were sent with other contents.
-        OverlapDiffers = "overlap_differs",
-        /// The TCP checksum is wrong.
-        BadChecksum = "bad_checksum",
-        /// The TCP options were cut off or broken.
-        TruncatedHeader = "truncated_header",
-        /// A timestamp so old that the receiver throws the segment away (RFC 7323 5).
-        PawsRejected = "paws_rejected",
-        /// A handshake in four packets.
-        SplitHandshake = "split_handshake",
-        /// The roles were guessed wrong at first.
-        RoleFlipped = "role_flipped",
     }
 }
 

@@ -60,7 +60,8 @@ impl Engine {
     ///
     /// When the system gives no thread.
     pub fn start(options: Options) -> io::Result<Self> {
-        let shards = Shards::start(options.threads, &Config { time_wait: options.time_wait })?;
+        let config = Config { time_wait: options.time_wait, ..Config::default() };
+        let shards = Shards::start(options.threads, &config)?;
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;
         Ok(Self {
@@ -121,7 +122,8 @@ impl Engine {
     /// Ends the run. `captures` are its inputs, in the order of the command line.
     pub fn finish(self, captures: Vec<CaptureInfo>) -> Analysis {
         let end = self.last_ts.unwrap_or_default();
-        let mut tables = collect::number(self.shards.finish(end));
+        let found = self.shards.finish(end);
+        let mut tables = collect::number(found.reports);
         tables.listeners = listeners::fold(&tables);
         tables.state_census = census::fold(&tables, self.first_ts, self.last_ts, self.options.bucket);
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
@@ -134,7 +136,7 @@ impl Engine {
             packets: self.packets,
             tcp_segments: self.segments,
             skipped: self.skipped.iter().map(|(skip, count)| (skip.name(), count)).collect(),
-            evictions: 0,
+            evictions: found.evictions,
             first_ts: self.first_ts,
             last_ts: self.last_ts,
             options,

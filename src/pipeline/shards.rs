@@ -20,6 +20,15 @@ const BATCH: usize = 512;
 /// Batches that may wait for a thread; the reader waits when they are full, so memory is bounded.
 const QUEUE: usize = 8;
 
+/// What a tracker found.
+#[derive(Default)]
+pub struct Found {
+    /// A report for every connection, in no order.
+    pub reports: Vec<ConnectionReport>,
+    /// Connections given up to stay within memory.
+    pub evictions: u64,
+}
+
 /// What a tracker is told.
 enum Item {
     Segment(Addressed),
@@ -44,7 +53,7 @@ struct Shard {
     filling: Vec<Item>,
     full: SyncSender<Work>,
     empty: Receiver<Vec<Item>>,
-    thread: Option<JoinHandle<Vec<ConnectionReport>>>,
+    thread: Option<JoinHandle<Found>>,
 }
 
 impl Shards {
@@ -54,8 +63,10 @@ impl Shards {
     ///
     /// When the system gives no thread.
     pub fn start(count: NonZeroUsize, config: &Config) -> io::Result<Self> {
+        // The cap is the run's: each shard has its part of it.
+        let config = Config { max_connections: config.max_connections.div_ceil(count.get()), ..config.clone() };
         if count.get() == 1 {
-            let tracker = Box::new(Tracker::new(config.clone()));
+            let tracker = Box::new(Tracker::new(config));
             return Ok(Self(Parts::Inline { tracker, reports: Vec::new() }));
         }
         let shards = (0..count.get()).map(|number| Shard::start(number, config.clone())).collect::<io::Result<_>>()?;
@@ -78,19 +89,20 @@ impl Shards {
         }
     }
 
-    /// Ends the capture and gives every connection's report, in no order.
-    pub fn finish(self, end: Timestamp) -> Vec<ConnectionReport> {
+    /// Ends the capture at `end`.
+    pub fn finish(self, end: Timestamp) -> Found {
         match self.0 {
-            Parts::Inline { tracker, mut reports } => {
-                tracker.finish(end, &mut |report| reports.push(report));
-                reports
-            }
+            Parts::Inline { tracker, reports } => ended(*tracker, end, reports),
             Parts::Threads(mut shards) => {
                 for shard in &mut shards {
                     shard.hand_over();
                     shard.send(Work::End(end));
                 }
-                shards.iter_mut().flat_map(Shard::join).collect()
+                shards.iter_mut().map(Shard::join).fold(Found::default(), |mut all, found| {
+                    all.reports.extend(found.reports);
+                    all.evictions += found.evictions;
+                    all
+                })
             }
         }
     }
@@ -134,17 +146,17 @@ impl Shard {
         }
     }
 
-    fn join(&mut self) -> Vec<ConnectionReport> {
+    fn join(&mut self) -> Found {
         match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(reports)) => reports,
+            Some(Ok(found)) => found,
             Some(Err(panic)) => panic::resume_unwind(panic),
-            None => Vec::new(),
+            None => Found::default(),
         }
     }
 }
 
 /// One thread's life: batches until the end, then everything it found.
-fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>) -> Vec<ConnectionReport> {
+fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>) -> Found {
     let mut reports = Vec::new();
     while let Ok(work) = inbox.recv() {
         match work {
@@ -158,11 +170,15 @@ fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>
                 // The reader may be gone already; then nobody needs the batch.
                 let _ = outbox.send(batch);
             }
-            Work::End(end) => {
-                tracker.finish(end, &mut |report| reports.push(report));
-                break;
-            }
+            Work::End(end) => return ended(tracker, end, reports),
         }
     }
-    reports
+    // The reader left without an end: nobody waits for what was found.
+    Found::default()
+}
+
+fn ended(tracker: Tracker, end: Timestamp, mut reports: Vec<ConnectionReport>) -> Found {
+    let evictions = tracker.evictions();
+    tracker.finish(end, &mut |report| reports.push(report));
+    Found { reports, evictions }
 }

@@ -1,5 +1,14 @@
 //! One connection, two endpoint state machines. In: [`Segment`](segment::Segment)s. Out: what both endpoints did.
 
+pub mod anomaly;
+pub mod connection;
+pub mod endpoint;
+pub mod life;
+pub mod log;
+pub mod ranges;
 pub mod segment;
 pub mod seq;
 pub mod state;
+pub mod stimulus;
+pub mod transition;
+pub(crate) mod words;

@@ -1,0 +1,308 @@
+//! One 4-tuple and its successive connections. In: its segments in order. Out: a report for each incarnation that ended.
+//!
+//! Usable without a table: a distributed engine that shuffles segments by [`flow_hash`](super::key::FlowKey::flow_hash) runs one
+//! flow a key.
+
+use super::key::{Direction, FlowKey};
+use super::role;
+use super::tracker::Config;
+use crate::metrics::history::History;
+use crate::metrics::report::report;
+use crate::metrics::rows::{ConnectionReport, Who};
+use crate::metrics::time_wait::{self, Finish};
+use crate::metrics::transfer::Transfer;
+use crate::tcp::anomaly::AnomalyKind;
+use crate::tcp::connection::{Connection, Outcome};
+use crate::tcp::segment::{Addressed, Flags, FrameId, Segment, Undelivered};
+use crate::tcp::seq::SeqNum;
+use crate::tcp::state::{Side, State};
+use crate::time::Timestamp;
+
+/// One connection with its counters.
+#[derive(Clone, Debug)]
+struct Incarnation {
+    who: Who,
+    /// The direction in which the client sends.
+    client: Direction,
+    conn: Connection,
+    transfer: Transfer,
+    history: History,
+}
+
+/// A SYN inside a connection that was not seen to end. Unless what follows proves that it began a new one, it did not.
+#[derive(Clone, Debug)]
+struct Candidate {
+    new: Incarnation,
+    /// The counters of the old connection before that SYN.
+    before: (Transfer, History),
+    /// The SYN: who sent it, when, its frame.
+    by: Side,
+    ts: Timestamp,
+    frame: FrameId,
+}
+
+/// One key, its current incarnation, and perhaps the next.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    current: Incarnation,
+    candidate: Option<Box<Candidate>>,
+}
+
+/// What a SYN inside a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Syn {
+    /// Part of the connection: a repeat, another ISN for the same attempt, the other half of a simultaneous open.
+    Same,
+    /// The old connection is over; this begins the next.
+    Next,
+    /// The old connection is alive, as far as can be told.
+    Inside,
+}
+
+impl Incarnation {
+    fn new(first: &Addressed, direction: Direction) -> Self {
+        let role = role::role(first);
+        let (client, server) = if role.sender_is_client { (first.src, first.dst) } else { (first.dst, first.src) };
+        let reverse = if direction == Direction::Up { Direction::Down } else { Direction::Up };
+        Self {
+            who: Who { client, server, role_known: role.known, vlan: first.vlan, tunnel: first.tunnel },
+            client: if role.sender_is_client { direction } else { reverse },
+            conn: Connection::new(&first.segment),
+            transfer: Transfer::new(&first.segment),
+            history: History::default(),
+        }
+    }
+
+    fn side(&self, direction: Direction) -> Side {
+        if direction == self.client { Side::Client } else { Side::Server }
+    }
+
+    fn feed(&mut self, direction: Direction, seg: &Segment) -> Outcome {
+        self.settle_roles(direction, seg);
+        let side = self.side(direction);
+        let outcome = self.conn.feed(side, seg);
+        self.transfer.add(side, seg, &outcome);
+        self.history.add(side, seg, &outcome);
+        outcome
+    }
+
+    /// The first SYN or SYN-ACK of a connection that began without one shows who is the client.
+    fn settle_roles(&mut self, direction: Direction, seg: &Segment) {
+        if self.who.role_known || !(seg.flags.is_bare_syn() || seg.flags.is_syn_ack()) {
+            return;
+        }
+        let sender_is_client = seg.flags.is_bare_syn();
+        self.who.role_known = true;
+        if sender_is_client != (self.side(direction) == Side::Client) {
+            std::mem::swap(&mut self.who.client, &mut self.who.server);
+            self.client = if self.client == Direction::Up { Direction::Down } else { Direction::Up };
+            self.conn.flip();
+            self.transfer.flip();
+            self.history.flip();
+            self.conn.anomalies.note(AnomalyKind::RoleFlipped, self.side(direction), seg, || {
+                format!("{} turned out to be the client", self.who.client)
+            });
+        }
+    }
+
+    fn finish(self, config: &Config, finish: Finish) -> ConnectionReport {
+        report(self.conn, self.who, self.transfer, &self.history, config.time_wait, finish)
+    }
+
+    /// Is `side` gone by `ts`, so that a new connection may take its place? `syn` is what would begin it, on its way to
+    /// that side, or sent by it.
+    fn makes_way(&self, side: Side, sender: Side, syn: &Segment, config: &Config) -> bool {
+        match self.conn.state(side) {
+            Some(State::Closed | State::Listen) => true,
+            // Its own SYN: it has left TIME_WAIT. The peer's: accepted if it looks new (RFC 6191 2, RFC 9293 3.10.7.4).
+            Some(State::TimeWait) => {
+                let over = time_wait::deadline(&self.conn, side, config.time_wait).is_some_and(|end| end <= syn.ts);
+                over || side == sender || self.looks_new(sender, syn)
+            }
+            _ => false,
+        }
+    }
+
+    fn looks_new(&self, sender: Side, syn: &Segment) -> bool {
+        let last_timestamp =
+            self.conn.log.iter().rev().find(|note| note.side == sender).and_then(|note| note.timestamps);
+        let newer = match (syn.options.timestamps, last_timestamp) {
+            (Some((now, _)), Some((then, _))) => SeqNum::new(now).is_after(SeqNum::new(then)),
+            _ => false,
+        };
+        newer || self.conn.end(sender).snd_nxt().is_some_and(|next| syn.seq.is_after(next))
+    }
+
+    fn judge_syn(&self, direction: Direction, syn: &Segment, config: &Config) -> Syn {
+        let side = self.side(direction);
+        let (own, peer) = (self.conn.end(side), self.conn.end(side.peer()));
+        let ended = Side::BOTH.iter().all(|&each| self.makes_way(each, side, syn, config));
+        if own.iss == Some(syn.seq) && !ended {
+            return Syn::Same;
+        }
+        if ended && !(self.conn.log.is_empty() || self.conn.midstream && self.conn.life.steps(side).is_empty()) {
+            return Syn::Next;
+        }
+        // The handshake is recorded out of order: the SYN fits what is there.
+        let fits_first = own.iss.is_none() && own.first_seq == Some(syn.seq.plus(1)) && own.sent.end().is_none();
+        let fits_syn_ack = peer.syn_ack && peer.iss.is_some() && own.snd_una == Some(syn.seq.plus(1));
+        if self.conn.midstream && (fits_first || fits_syn_ack) {
+            return Syn::Same;
+        }
+        let unanswered = peer.last_sent.is_none();
+        if own.iss.is_some() && unanswered && self.conn.state(side) == Some(State::SynSent) {
+            return Syn::Same;
+        }
+        // Simultaneous open: the peer has sent its SYN and nothing else.
+        let peer_opens = matches!(self.conn.state(side.peer()), Some(State::SynSent)) && own.iss.is_none();
+        if peer_opens && !peer.syn_ack && own.last_sent.is_none() {
+            return Syn::Same;
+        }
+        Syn::Inside
+    }
+}
+
+impl Flow {
+    /// A flow that begins with `first`.
+    pub fn new(first: &Addressed, direction: Direction) -> Self {
+        let mut current = Incarnation::new(first, direction);
+        current.feed(direction, &first.segment);
+        Self { current, candidate: None }
+    }
+
+    /// Takes the next segment. Returns the report of the incarnation that it ended, if any.
+    pub fn feed(&mut self, addressed: &Addressed, direction: Direction, config: &Config) -> Option<ConnectionReport> {
+        let seg = &addressed.segment;
+        if seg.flags.is_bare_syn() {
+            match self.current.judge_syn(direction, seg, config) {
+                Syn::Same => {}
+                Syn::Next => return Some(self.begin_next(addressed, direction, config)),
+                Syn::Inside => return self.feed_syn_inside(addressed, direction),
+            }
+        }
+        self.current.feed(direction, seg);
+        self.settle_candidate(direction, seg, config)
+    }
+
+    /// The SYN begins the next incarnation, or the earlier SYN that it repeats did.
+    fn begin_next(&mut self, addressed: &Addressed, direction: Direction, config: &Config) -> ConnectionReport {
+        let seg = &addressed.segment;
+        let side = self.current.side(direction);
+        if let Some(mut candidate) = self.candidate.take() {
+            if candidate.new.conn.end(Side::Client).iss == Some(seg.seq) && candidate.new.client == direction {
+                candidate.new.feed(direction, seg);
+                return self.adopt(candidate, config, seg.ts, seg.frame);
+            }
+        }
+        let mut next = Incarnation::new(addressed, direction);
+        next.feed(direction, seg);
+        let old = std::mem::replace(&mut self.current, next);
+        old.finish(config, Finish::Reuse { side, ts: seg.ts, frame: seg.frame })
+    }
+
+    fn feed_syn_inside(&mut self, addressed: &Addressed, direction: Direction) -> Option<ConnectionReport> {
+        let seg = &addressed.segment;
+        let by = self.current.side(direction);
+        let before = match self.candidate.take() {
+            Some(mut candidate) if candidate.new.conn.end(Side::Client).iss == Some(seg.seq) && candidate.by == by => {
+                candidate.new.feed(direction, seg);
+                self.candidate = Some(candidate);
+                None
+            }
+            Some(candidate) => Some(candidate.before),
+            None => Some((self.current.transfer.clone(), self.current.history.clone())),
+        };
+        if let Some(before) = before {
+            let mut new = Incarnation::new(addressed, direction);
+            new.feed(direction, seg);
+            self.candidate = Some(Box::new(Candidate { new, before, by, ts: seg.ts, frame: seg.frame }));
+        }
+        // For the old connection it is a packet and an oddity, nothing more.
+        let outcome = Outcome { acceptable: false, ..Outcome::default() };
+        self.current.transfer.add(by, seg, &outcome);
+        self.current.history.add(by, seg, &outcome);
+        self.current
+            .conn
+            .anomalies
+            .note(AnomalyKind::SynInConnection, by, seg, || format!("sequence number {}", seg.seq));
+        None
+    }
+
+    /// Does this segment show that the SYN inside the connection began a new one, or that it did not?
+    fn settle_candidate(&mut self, direction: Direction, seg: &Segment, config: &Config) -> Option<ConnectionReport> {
+        let mut candidate = self.candidate.take()?;
+        let from_opener = direction == candidate.new.client;
+        let own = candidate.new.conn.end(Side::Client);
+        let answers_syn = !from_opener && own.iss.is_some_and(|iss| seg.ack == iss.plus(1));
+        let (ts, frame) = (candidate.ts, candidate.frame);
+        candidate.new.feed(direction, seg);
+        let refused = seg.flags.has_all(Flags::RST.or(Flags::ACK));
+        if answers_syn && (seg.flags.is_syn_ack() || refused) {
+            return Some(self.adopt(candidate, config, ts, frame));
+        }
+        // The opener carries on with the old connection: the SYN was not its own, or came from a middlebox.
+        let carries_on = from_opener
+            && !seg.flags.has_any(Flags::SYN.or(Flags::RST))
+            && self.current.conn.end(candidate.by).snd_una.is_some_and(|una| seg.end().is_at_or_after(una))
+            && seg.payload_len > 0;
+        if !carries_on {
+            self.candidate = Some(candidate);
+        }
+        None
+    }
+
+    /// The candidate is the current incarnation now; the old one ended when its SYN came.
+    fn adopt(&mut self, candidate: Box<Candidate>, config: &Config, ts: Timestamp, frame: FrameId) -> ConnectionReport {
+        let Candidate { new, before, by, .. } = *candidate;
+        let mut old = std::mem::replace(&mut self.current, new);
+        (old.transfer, old.history) = before;
+        old.finish(config, Finish::Reuse { side: by, ts, frame })
+    }
+
+    /// An ICMP error quotes a segment of this flow.
+    pub fn undelivered(&mut self, icmp: &Undelivered, direction: Direction) {
+        let conn = &mut self.current.conn;
+        let from_client = direction == self.current.client;
+        if icmp.unreachable && from_client && conn.end(Side::Client).iss == Some(icmp.seq) {
+            conn.unreachable = true;
+        }
+    }
+
+    /// The connection that is current: its log and lives, for the ladder of one connection.
+    pub fn connection(&self) -> &Connection {
+        &self.current.conn
+    }
+
+    /// The direction in which the client of the current connection sends.
+    pub fn client(&self) -> Direction {
+        self.current.client
+    }
+
+    /// Ends the flow.
+    pub fn finish(self, config: &Config, finish: Finish) -> ConnectionReport {
+        self.current.finish(config, finish)
+    }
+
+    /// How worthless the flow is to keep, and since when it is idle: what is shed first orders first.
+    pub fn worth(&self) -> (u8, Timestamp) {
+        let conn = &self.current.conn;
+        let over = |side| matches!(conn.state(side), None | Some(State::Closed | State::Listen | State::TimeWait));
+        let class = if Side::BOTH.into_iter().all(over) {
+            0
+        } else if conn.end(Side::Server).last_sent.is_none()
+            || conn.life.entry(Side::Client, State::Established).is_none()
+        {
+            1
+        } else if conn.midstream {
+            2
+        } else {
+            3
+        };
+        (class, self.current.transfer.last_ts)
+    }
+}
+
+/// The key and direction of a segment.
+pub fn key_of(addressed: &Addressed) -> (FlowKey, Direction) {
+    FlowKey::new(addressed.src, addressed.dst)
+}

@@ -1,0 +1,137 @@
+//! Everything the tables say of one connection. In: the connection and its counters. Out: its rows.
+
+use super::history::{self, History};
+use super::rows::{AnomalyRow, Closing, ConnectionReport, ConnectionRow, TransitionRow, Who};
+use super::time_wait::Finish;
+use super::transfer::Transfer;
+use super::{handshake, teardown, time_wait};
+use crate::tcp::connection::Connection;
+use crate::tcp::life::Step;
+use crate::tcp::state::{Evidence, Side, State};
+use crate::tcp::transition::Stimulus;
+use crate::time::Span;
+
+/// The rows of one connection, which is over.
+pub fn report(
+    mut conn: Connection,
+    who: Who,
+    transfer: Transfer,
+    history: &History,
+    time_wait: Span,
+    finish: Finish,
+) -> ConnectionReport {
+    let opened = handshake::opening(&conn);
+    let silent_server = conn.end(Side::Server).last_sent.is_none();
+    if silent_server && !conn.midstream && conn.life.entry(Side::Server, State::Established).is_none() {
+        conn.life.erase(Side::Server);
+    }
+    time_wait::expire(&mut conn, time_wait, finish);
+    bound_timers(&mut conn);
+    conn.life.settle_bounds();
+
+    let active_closer = teardown::active_closer(&conn);
+    let closing = match finish {
+        Finish::Evicted(_) => Closing::Evicted,
+        _ => teardown::closing(&conn, active_closer),
+    };
+    let fins = Side::BOTH.map(|side| teardown::fin_retransmissions(&conn, side));
+    let stays = Side::BOTH.map(|side| time_wait::stay(&conn, side, time_wait));
+    let states = Side::BOTH.map(|side| conn.state(side).filter(|&state| state != State::Listen));
+    let closed = Side::BOTH.map(|side| conn.end(side).fin_end.is_some());
+    let reset = Side::BOTH.map(|side| conn.reset.is_some_and(|reset| reset.side == side && !reset.after_close));
+    let established = Side::BOTH.into_iter().any(|side| conn.life.entry(side, State::Established).is_some());
+
+    let connection = ConnectionRow {
+        conn_id: 0,
+        first_ts: transfer.first_ts,
+        last_ts: transfer.last_ts,
+        first_frame: transfer.first_frame,
+        last_frame: transfer.last_frame,
+        packets: transfer.packets,
+        wire_bytes: transfer.wire_bytes,
+        capture_copies: transfer.capture_copies,
+        payload_bytes: transfer.payload_bytes,
+        opening: opened.opening,
+        syn_packets: transfer.syns[Side::Client.index()],
+        syn_ack_packets: transfer.syn_acks[Side::Server.index()],
+        connect_ns: opened.connect_ns,
+        syn_to_syn_ack_ns: opened.syn_to_syn_ack_ns,
+        syn_ack_to_ack_ns: opened.syn_ack_to_ack_ns,
+        handshake_ns: opened.handshake_ns,
+        tap: opened.tap,
+        closing,
+        active_closer,
+        states,
+        fin_retransmissions: [fins[0].len() as u64, fins[1].len() as u64],
+        close_wait_ns: Side::BOTH.map(|side| teardown::close_wait_ns(&conn, side, finish.ts())),
+        retransmissions: transfer.retransmissions,
+        conn_state: history::conn_state(history.text(), established, closed, reset),
+        history: history.text().to_owned(),
+        syn_retransmissions: transfer.syn_repeats[Side::Client.index()],
+        syn_ack_retransmissions: transfer.syn_ack_repeats[Side::Server.index()],
+        accept_queue_overflow: conn.accept_queue_overflow,
+        who,
+    };
+    let transitions = Side::BOTH.into_iter().flat_map(|side| transitions(&conn, side)).collect();
+    let anomalies = conn
+        .anomalies
+        .iter()
+        .map(|anomaly| AnomalyRow {
+            conn_id: None,
+            ts: anomaly.ts,
+            frame: anomaly.frame,
+            side: Some(anomaly.side),
+            kind: anomaly.kind,
+            detail: anomaly.detail.clone(),
+            count: anomaly.count,
+        })
+        .collect();
+    ConnectionReport {
+        ordinal: transfer.ordinal,
+        connection,
+        transitions,
+        fin_retransmissions: fins.into_iter().flatten().collect(),
+        time_wait: stays.into_iter().flatten().collect(),
+        anomalies,
+    }
+}
+
+/// An end of TIME_WAIT that no packet of the connection shows lies after the last sign of life.
+fn bound_timers(conn: &mut Connection) {
+    for side in Side::BOTH {
+        let last_sent = conn.end(side).last_sent;
+        conn.life.bound_last(side, |step| match step.stimulus {
+            // Whoever sends the next SYN itself has left TIME_WAIT by then.
+            Stimulus::Reused if step.evidence == Evidence::Observed => (last_sent, Some(step.ts)),
+            Stimulus::Reused => (Some(step.ts), None),
+            Stimulus::TwoMsl => (last_sent, None),
+            _ => (step.earliest, step.latest),
+        });
+    }
+}
+
+/// The rows of one side: its life, and what was believed of it in between, in the order of belief.
+fn transitions(conn: &Connection, side: Side) -> Vec<TransitionRow> {
+    let mut steps: Vec<(&Step, bool)> = conn.life.steps(side).iter().map(|step| (step, false)).collect();
+    for (_, step) in conn.life.retracted().iter().filter(|(whose, _)| *whose == side) {
+        let place = steps.iter().position(|(other, _)| other.ts > step.ts).unwrap_or(steps.len());
+        steps.insert(place, (step, true));
+    }
+    let row = |(index, (step, retracted)): (usize, (&Step, bool))| TransitionRow {
+        conn_id: 0,
+        side,
+        step: index as u32 + 1,
+        from_state: step.from,
+        to_state: step.to,
+        ts: step.ts,
+        frame: step.frame,
+        trigger: step.stimulus.trigger(),
+        evidence: step.evidence,
+        confirmed: step.confirmed.is_some() && !retracted,
+        earliest_ts: step.earliest,
+        latest_ts: step.latest,
+        retracted,
+        rfc: step.rfc,
+    };
+    steps.into_iter().enumerate().map(row).collect()
+}

@@ -1,0 +1,123 @@
+//! How a connection closed, and every FIN that came again. In: the connection's notes and lives. Out: the closing columns
+//! of its row, the rows of `fin_retransmissions`.
+
+use super::rows::{ActiveCloser, Closing, FinCause, FinRetransmissionRow};
+use crate::tcp::connection::Connection;
+use crate::tcp::log::Note;
+use crate::tcp::state::{Side, State};
+use crate::tcp::transition::Stimulus;
+use crate::time::Timestamp;
+
+/// The first FIN of a side, with its place in the log.
+fn first_fin(conn: &Connection, side: Side) -> Option<(usize, &Note)> {
+    conn.log.iter().enumerate().find(|(_, note)| note.side == side && note.is_fin() && !note.repeat)
+}
+
+/// Who sent its FIN first; `Both` when neither had the other's.
+pub fn active_closer(conn: &Connection) -> Option<ActiveCloser> {
+    let fins = Side::BOTH.map(|side| first_fin(conn, side));
+    let by = |side| if side == Side::Client { ActiveCloser::Client } else { ActiveCloser::Server };
+    match fins {
+        [None, None] => None,
+        [Some(_), None] => Some(ActiveCloser::Client),
+        [None, Some(_)] => Some(ActiveCloser::Server),
+        [Some((client_index, client)), Some((server_index, server))] => {
+            let (first, second) = if client_index < server_index { (client, server) } else { (server, client) };
+            let got_first = second.flags.has_all(crate::tcp::segment::Flags::ACK)
+                && conn.end(first.side).fin_covered_by(second.ack);
+            Some(if got_first { by(first.side) } else { ActiveCloser::Both })
+        }
+    }
+}
+
+/// How it ended.
+pub fn closing(conn: &Connection, active_closer: Option<ActiveCloser>) -> Closing {
+    if let Some(reset) = conn.reset.filter(|reset| !reset.after_close) {
+        return if reset.side == Side::Client { Closing::ResetByClient } else { Closing::ResetByServer };
+    }
+    match Side::BOTH.map(|side| conn.end(side).fin_end.is_some()) {
+        [false, false] => Closing::Open,
+        [true, true] if !conn.ends.iter().all(|end| end.fin_acked) => Closing::Unfinished,
+        [true, true] if active_closer == Some(ActiveCloser::Both) => Closing::Simultaneous,
+        [true, true] => Closing::Fin,
+        _ => Closing::HalfClosed,
+    }
+}
+
+/// How long `side` sat in CLOSE_WAIT, to `end` if it sits there still.
+pub fn close_wait_ns(conn: &Connection, side: Side, end: Timestamp) -> Option<i64> {
+    let steps = conn.life.steps(side);
+    let entered = steps.iter().position(|step| step.to == State::CloseWait)?;
+    let left = steps.get(entered + 1).map_or(end, |step| step.ts);
+    left.since(steps[entered].ts).measured()
+}
+
+/// A row for each repeat of `side`'s FIN.
+pub fn fin_retransmissions(conn: &Connection, side: Side) -> Vec<FinRetransmissionRow> {
+    let fins: Vec<(usize, &Note)> =
+        conn.log.iter().enumerate().filter(|(_, note)| note.side == side && note.is_fin()).collect();
+    let mut rows = Vec::new();
+    let mut interval_before: Option<i64> = None;
+    for pair in fins.windows(2) {
+        let ((_, before), (index, fin)) = (pair[0], pair[1]);
+        let since_previous_ns = fin.ts.since(before.ts).measured();
+        if fin.repeat {
+            let backoff = match (interval_before, since_previous_ns) {
+                (Some(previous), Some(now)) if previous > 0 && !rows.is_empty() => Some(now as f64 / previous as f64),
+                _ => None,
+            };
+            rows.push(FinRetransmissionRow {
+                conn_id: 0,
+                side,
+                attempt: rows.len() as u32 + 1,
+                ts: fin.ts,
+                frame: fin.frame,
+                first_fin_ts: fins[0].1.ts,
+                since_previous_ns,
+                sender_state: sender_state(conn, side, index),
+                receiver_state: state_before(conn, side.peer(), index),
+                cause: cause(conn, side, index, fin),
+                backoff,
+            });
+        }
+        interval_before = since_previous_ns;
+    }
+    rows
+}
+
+/// The state of `side` before note `index`, in hindsight.
+fn state_before(conn: &Connection, side: Side, index: usize) -> Option<State> {
+    let steps = conn.life.steps(side);
+    let before = steps.iter().take_while(|step| step.note.is_some_and(|note| note < index)).last();
+    before.map(|step| step.to).or_else(|| steps.first().and_then(|step| step.from))
+}
+
+/// A FIN comes again only from where it is not acknowledged. An ACK that had passed the tap may not have arrived yet.
+fn sender_state(conn: &Connection, side: Side, index: usize) -> Option<State> {
+    let unacknowledged = [State::FinWait1, State::Closing, State::LastAck];
+    let told = conn.life.steps(side).iter().take_while(|step| step.note.is_none_or(|note| note < index));
+    told.map(|step| step.to).filter(|state| unacknowledged.contains(state)).last()
+}
+
+fn cause(conn: &Connection, side: Side, index: usize, fin: &Note) -> FinCause {
+    let peer = side.peer();
+    let acks_fin = |note: &&Note| note.side == peer && note.rcv.has(Stimulus::RcvAckOfFin);
+    if conn.log[..index].iter().any(|note| acks_fin(&note)) {
+        return FinCause::AckLost;
+    }
+    // A D-SACK of the FIN (RFC 2883): the peer got two, so its acknowledgement of the first was lost before the tap.
+    let next_ack = conn.log[index..].iter().find(acks_fin);
+    let reported_twice =
+        |note: &Note| note.sack.is_some_and(|(_, right)| right == fin.end && note.ack.is_at_or_after(right));
+    if next_ack.is_some_and(reported_twice) {
+        return FinCause::AckLost;
+    }
+    let end = conn.end(peer);
+    if end.last_seen.is_none_or(|last| last <= fin.ts) {
+        return FinCause::Unanswered;
+    }
+    if next_ack.is_some() || end.last_sent.is_some_and(|last| last > fin.ts) {
+        return FinCause::FinLost;
+    }
+    FinCause::Undecided
+}

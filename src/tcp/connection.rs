@@ -1,0 +1,588 @@
+//! One connection. In: its segments, each with the side that sent it. Out: both endpoints' lives and what was odd.
+
+use super::anomaly::{Anomalies, AnomalyKind};
+use super::endpoint::{Copy, Endpoint};
+use super::life::Life;
+use super::log::{Acted, Note};
+use super::segment::{Flags, Segment};
+use super::seq::SeqNum;
+use super::state::{Side, State};
+use super::stimulus;
+use super::transition::{Stimuli, Stimulus};
+use crate::time::{Span, Timestamp};
+
+/// Notes beyond this many are not kept: no sound connection comes near it, and a hostile one must not grow.
+const MAX_NOTES: usize = 4_096;
+
+/// What a segment turned out to be; what the counters need to know of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The same packet was seen before.
+    pub copy: Option<Copy>,
+    /// Bytes of the stream that had not been seen before.
+    pub new_bytes: u64,
+    /// It carries bytes that were sent before, and is no keep-alive or probe.
+    pub retransmission: bool,
+    /// It repeats the sender's SYN, SYN-ACK or FIN.
+    pub repeat: bool,
+    /// It is an RST that its receiver accepts, or it is no RST.
+    pub acceptable: bool,
+}
+
+/// One connection as the tap sees it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// What is known of the numbers, client first.
+    pub ends: [Endpoint; 2],
+    /// The segments that could change a state.
+    pub log: Vec<Note>,
+    /// Both lives.
+    pub life: Life,
+    /// What was odd.
+    pub anomalies: Anomalies,
+    /// The first RST that its receiver would accept: who sent it, its note, and whether both FINs had been acknowledged.
+    pub reset: Option<Reset>,
+    /// The server repeated its SYN-ACK although at least two packets that acknowledge it had passed: it ignores them.
+    pub accept_queue_overflow: bool,
+    /// An ICMP error answered the client's SYN.
+    pub unreachable: bool,
+    /// The capture shows no SYN of this connection.
+    pub midstream: bool,
+    latest: Option<Timestamp>,
+}
+
+/// The first accepted RST of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// Who sent it.
+    pub side: Side,
+    /// When.
+    pub ts: Timestamp,
+    /// Its note.
+    pub note: usize,
+    /// Both FINs had been sent and acknowledged before.
+    pub after_close: bool,
+}
+
+impl Connection {
+    /// A connection whose first segment is `first`, sent by `side`.
+    pub fn new(first: &Segment) -> Self {
+        let midstream = !first.flags.is_bare_syn();
+        Self {
+            ends: Default::default(),
+            log: Vec::with_capacity(8),
+            life: Life::new(Self::start(midstream)),
+            anomalies: Anomalies::default(),
+            reset: None,
+            accept_queue_overflow: false,
+            unreachable: false,
+            midstream,
+            latest: None,
+        }
+    }
+
+    const fn start(midstream: bool) -> [Option<State>; 2] {
+        if midstream { [None; 2] } else { [Some(State::Closed), Some(State::Listen)] }
+    }
+
+    /// The numbers of one side.
+    pub const fn end(&self, side: Side) -> &Endpoint {
+        &self.ends[side.index()]
+    }
+
+    const fn end_mut(&mut self, side: Side) -> &mut Endpoint {
+        &mut self.ends[side.index()]
+    }
+
+    /// The state of one side as believed now; timers that have run out are not regarded.
+    pub const fn state(&self, side: Side) -> Option<State> {
+        self.life.state(side)
+    }
+
+    /// Takes the next segment, sent by `side`.
+    pub fn feed(&mut self, side: Side, seg: &Segment) -> Outcome {
+        self.note_oddities(side, seg);
+        if let Some(copy) = self.end_mut(side).copy_of_recent(seg) {
+            if copy == Copy::Tap {
+                self.anomalies.note(AnomalyKind::CapturedTwice, side, seg, String::new);
+            }
+            return Outcome { copy: Some(copy), ..Outcome::default() };
+        }
+        let outcome = if seg.flags.has_all(Flags::RST) {
+            self.feed_rst(side, seg)
+        } else {
+            self.refute_resets(side, seg);
+            if seg.flags.is_bare_syn() {
+                self.feed_syn(side, seg)
+            } else if seg.flags.is_syn_ack() {
+                self.feed_syn_ack(side, seg)
+            } else {
+                self.feed_ordinary(side, seg)
+            }
+        };
+        self.end_mut(side).last_seen = Some(seg.ts);
+        if !seg.flags.has_all(Flags::RST) {
+            let end = self.end_mut(side);
+            end.last_sent = Some(seg.ts);
+            end.window = seg.window;
+            self.prove(side, seg);
+        }
+        outcome
+    }
+
+    /// A SYN that begins or repeats a connection attempt.
+    fn feed_syn(&mut self, side: Side, seg: &Segment) -> Outcome {
+        let first = self.end(side).iss.is_none();
+        let repeat = self.end(side).iss == Some(seg.seq);
+        if repeat {
+            self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn]);
+            if !self.end(side.peer()).syn_ack {
+                self.doubt(side, Stimulus::RcvSyn);
+            }
+        } else if !first {
+            let old = self.end(side).iss.map_or(0, SeqNum::raw);
+            self.anomalies
+                .note(AnomalyKind::IsnChanged, side, seg, || format!("sequence number {old}, then {}", seg.seq));
+            self.end_mut(side).restart(seg.seq);
+        }
+        let mut note = self.note(side, seg);
+        note.repeat = !first;
+        note.rcv = Stimuli::NONE.with(Stimulus::RcvSyn);
+        if first {
+            note.snd = Stimuli::NONE.with(Stimulus::SndSyn);
+        }
+        let end = self.end_mut(side);
+        end.iss = Some(seg.seq);
+        end.syn_unanswered = true;
+        end.syn_data = end.syn_data.max(seg.payload_len);
+        if let Some(scale) = seg.options.window_scale {
+            end.window_scale = scale;
+        }
+        let new_bytes = self.take_bytes(side, seg);
+        // It had not got the peer's SYN when it sent its own: they cross.
+        let crossed = first && self.state(side) == Some(State::SynReceived);
+        if self.midstream && first && self.end(side.peer()).syn_ack {
+            self.insert_first(note);
+        } else {
+            self.push(note);
+        }
+        if crossed {
+            self.defer(side, Stimulus::RcvSyn);
+        }
+        Outcome { new_bytes, repeat, acceptable: true, ..Outcome::default() }
+    }
+
+    fn feed_syn_ack(&mut self, side: Side, seg: &Segment) -> Outcome {
+        let peer = side.peer();
+        let repeat = self.end(side).syn_ack && self.end(side).iss == Some(seg.seq);
+        let answers = match self.end(peer).iss {
+            Some(iss) => {
+                let furthest = iss.plus(1 + self.end(peer).syn_data);
+                seg.ack.is_after(iss) && furthest.is_at_or_after(seg.ack)
+                    || self.end(peer).earlier_iss.is_some_and(|earlier| seg.ack == earlier.plus(1))
+            }
+            None => true,
+        };
+        if self.end(peer).iss.is_some_and(|iss| seg.ack != iss.plus(1)) {
+            if let Some(earlier) = self.end(peer).earlier_iss.filter(|earlier| seg.ack == earlier.plus(1)) {
+                // The first SYN was the one that was answered, after all.
+                self.end_mut(peer).restart(earlier);
+            }
+        }
+        if repeat {
+            self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn]);
+            if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
+                self.doubt(side, Stimulus::RcvSynAck);
+            }
+        } else if self.end(side).syn_ack {
+            self.anomalies.note(AnomalyKind::IsnChanged, side, seg, || {
+                let old = self.ends[side.index()].iss.map_or(0, SeqNum::raw);
+                format!("SYN-ACK with sequence number {old}, then {}", seg.seq)
+            });
+            self.end_mut(side).restart(seg.seq);
+        } else if self.end(side).iss.is_some_and(|iss| iss != seg.seq) {
+            self.end_mut(side).restart(seg.seq);
+        }
+        if answers {
+            self.measure_reach(side, seg, Flags::is_bare_syn);
+        }
+        let mut note = self.note(side, seg);
+        note.repeat = repeat;
+        note.snd = Stimuli::NONE.with(Stimulus::SndSynAck);
+        if answers {
+            note.rcv = Stimuli::NONE.with(Stimulus::RcvSynAck);
+        }
+        let end = self.end_mut(side);
+        end.iss = Some(seg.seq);
+        end.syn_ack = true;
+        end.syn_unanswered = true;
+        if let Some(scale) = seg.options.window_scale {
+            end.window_scale = scale;
+        }
+        if answers {
+            let peer = self.end_mut(peer);
+            peer.syn_unanswered = false;
+            if peer.iss.is_none() {
+                peer.iss = Some(seg.ack.plus(u32::MAX));
+            }
+            peer.acked(seg.ack, seg.ts);
+        }
+        let new_bytes = self.take_bytes(side, seg);
+        self.push(note);
+        Outcome { new_bytes, repeat, acceptable: true, ..Outcome::default() }
+    }
+
+    /// Everything without SYN and RST.
+    fn feed_ordinary(&mut self, side: Side, seg: &Segment) -> Outcome {
+        let peer = side.peer();
+        let fin = seg.flags.has_all(Flags::FIN);
+        let mut note = self.note(side, seg);
+        let mut crossed = false;
+        let mut outcome = Outcome { acceptable: true, ..Outcome::default() };
+        let keep_alive = stimulus::is_keep_alive(self.end(side), seg);
+        let probe = stimulus::is_zero_window_probe(self.end(side), self.end(peer), seg);
+
+        if !fin {
+            self.refute_last_ack(side, seg);
+        } else {
+            outcome.repeat = self.end_mut(side).fin_is_repeat(seg.end());
+        }
+        note.repeat = outcome.repeat;
+        if outcome.repeat && self.end(side).fin_end == Some(seg.end()) {
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
+            if !self.end(side).fin_acked {
+                self.doubt(side, Stimulus::RcvFin);
+            }
+        }
+        note.snd = stimulus::sent(self.end(side), self.end(peer), self.state(side), seg);
+        if fin && !outcome.repeat {
+            // It had not got the peer's FIN when it sent its own: they cross.
+            let got_peers = seg.acknowledges().is_some_and(|ack| self.end(peer).fin_covered_by(ack));
+            crossed = self.end(peer).fin_end.is_some() && !got_peers;
+        }
+        note.rcv = stimulus::acknowledged(self.end(peer), seg);
+        if note.rcv.has(Stimulus::RcvAckOfSyn) {
+            self.measure_reach(side, seg, Flags::is_syn_ack);
+            self.end_mut(peer).syn_unanswered = false;
+        }
+        if note.rcv.has(Stimulus::RcvAckOfFin) {
+            self.end_mut(peer).fin_unanswered = false;
+        }
+        if let Some(ack) = seg.acknowledges() {
+            self.check_ack(side, seg, ack);
+            if self.end(peer).syn_ack && self.end(peer).syn_covered_by(ack) {
+                let end = self.end_mut(peer);
+                end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+            }
+            self.end_mut(peer).acked(ack, seg.ts);
+            self.arrived_unseen(side, seg);
+        }
+
+        let again = seg.payload_len > 0 && {
+            let end = self.end(side);
+            let start = end.position(seg.payload_seq()).0;
+            end.sent.touches(start, start + u64::from(seg.payload_len))
+        };
+        outcome.retransmission = again && !keep_alive && !probe;
+        outcome.new_bytes = self.take_bytes(side, seg);
+        if keep_alive && !probe {
+            self.anomalies.note(AnomalyKind::KeepAlive, side, seg, String::new);
+        } else if probe {
+            self.anomalies.note(AnomalyKind::ZeroWindowProbe, side, seg, String::new);
+        }
+
+        let end = self.end_mut(side);
+        if fin {
+            end.fin_unanswered = true;
+        }
+        if fin || end.fin_waits {
+            if end.fin_in_order() {
+                end.fin_waits = false;
+                note.rcv = note.rcv.with(Stimulus::RcvFin);
+            } else {
+                end.fin_waits = true;
+            }
+        }
+        if note.snd != Stimuli::NONE || !note.rcv.is_empty() || fin {
+            self.push(note);
+        }
+        if crossed {
+            self.defer(side, Stimulus::RcvFin);
+        }
+        outcome
+    }
+
+    fn feed_rst(&mut self, side: Side, seg: &Segment) -> Outcome {
+        let peer = side.peer();
+        let state = self.state(side);
+        let accepted = stimulus::rst_accepted(self.end(side), self.end(peer), self.state(peer), seg);
+        let outcome = Outcome { acceptable: accepted, ..Outcome::default() };
+        // An RST out of SYN-SENT that answers an ACK of something else gives nothing up (RFC 9293 3.10.7.3 first).
+        let answers_stale_ack = state == Some(State::SynSent)
+            && !seg.flags.has_all(Flags::ACK)
+            && !self.end(peer).syn_ack
+            && self.end(peer).last_sent.is_some();
+        if !accepted || answers_stale_ack {
+            if !accepted {
+                self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+            }
+            return outcome;
+        }
+        // A bare RST with the acknowledged number answers a SYN-ACK that no socket had asked for.
+        let never_open = seg.flags.bits() & Flags::ACK.bits() == 0
+            && self
+                .life
+                .last_step(side)
+                .is_some_and(|step| step.stimulus == Stimulus::RcvSynAck && step.confirmed.is_none());
+        if never_open {
+            self.disprove_all(side, &[Stimulus::RcvSynAck]);
+        }
+        let mut note = self.note(side, seg);
+        note.snd = Stimuli::NONE.with(Stimulus::SndRst);
+        note.rcv = Stimuli::NONE.with(Stimulus::RcvRst);
+        if self.reset.is_none() {
+            let after_close = self.ends.iter().all(|end| end.fin_acked);
+            self.reset = Some(Reset { side, ts: seg.ts, note: self.log.len(), after_close });
+        }
+        self.push(note);
+        outcome
+    }
+
+    /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
+    fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
+        let peer = side.peer();
+        let end = self.end_mut(peer);
+        if !end.fin_waits || !end.fin_acked {
+            return;
+        }
+        end.fin_waits = false;
+        let mut note = Note::new(peer, seg, self.log.len());
+        note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
+        note.proof = self.end(peer).fin_end;
+        self.push(note);
+    }
+
+    /// Counts the payload and moves SND.NXT; gives a proof to notes that waited for the sender's next number.
+    fn take_bytes(&mut self, side: Side, seg: &Segment) -> u64 {
+        let end = &mut self.ends[side.index()];
+        let moved = end.advance(seg.seq, seg.end(), seg.ts);
+        if moved {
+            for note in self.log.iter_mut().rev().take_while(|note| note.side != side || note.proof.is_none()) {
+                if note.side == side {
+                    note.proof = Some(seg.end());
+                }
+            }
+        }
+        if seg.payload_len == 0 {
+            return 0;
+        }
+        let start = end.position(seg.payload_seq()).0;
+        end.sent.insert(start, start + u64::from(seg.payload_len))
+    }
+
+    fn note(&self, side: Side, seg: &Segment) -> Note {
+        let mut note = Note::new(side, seg, self.log.len());
+        let advances = self.end(side).snd_nxt().is_none_or(|next| seg.end().is_after(next));
+        if seg.seg_len() > 0 && (advances || seg.flags.has_any(Flags::SYN.or(Flags::FIN))) {
+            note.proof = Some(seg.end());
+        }
+        let decided_now = seg.payload_len == 0 && self.end(side).idle_at(seg.ts);
+        if decided_now || !seg.flags.has_all(Flags::FIN) {
+            note.known_ts = seg.acknowledges().and_then(|ack| self.end(side.peer()).sent_up_to(ack));
+        }
+        note
+    }
+
+    fn push(&mut self, note: Note) {
+        if self.log.len() < MAX_NOTES {
+            self.log.push(note);
+            self.life.tell_last(&self.log);
+        }
+    }
+
+    /// The SYN comes after its SYN-ACK in the capture: causally it is the first note.
+    fn insert_first(&mut self, note: Note) {
+        for note in &mut self.log {
+            note.after += 1;
+        }
+        if let Some(reset) = &mut self.reset {
+            reset.note += 1;
+        }
+        self.log.insert(0, Note { after: 0, ..note });
+        self.midstream = false;
+        self.life = Life::new(Self::start(false));
+        self.life.retell(&self.log, Self::start(false));
+    }
+
+    /// `side` repeats itself at `ts`: whatever passed towards it early enough to have arrived before, and would have made
+    /// the repeat needless, did not act.
+    fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus]) {
+        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
+            let arrived_before = ts.since(note.ts) > reach;
+            if arrived_before && needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
+                note.acted = Acted::Disproved;
+                changed = true;
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
+        for note in self.log.iter_mut().filter(|note| note.side != side) {
+            if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
+                note.acted = Acted::Disproved;
+            }
+        }
+        self.retell();
+    }
+
+    /// `side` repeats what the peer has not answered: the copies before it may not have arrived.
+    fn doubt(&mut self, side: Side, stimulus: Stimulus) {
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
+            if note.rcv.has(stimulus) {
+                note.acted = Acted::Doubtful;
+                changed = true;
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
+    fn defer(&mut self, side: Side, stimulus: Stimulus) {
+        let Some(newest) = self.log.len().checked_sub(1) else { return };
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.side != side && note.rcv.has(stimulus)) {
+            if note.after < newest {
+                note.after = newest;
+                changed = true;
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    fn retell(&mut self) {
+        self.life.retell(&self.log, Self::start(self.midstream));
+    }
+
+    /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else it acts
+    /// later. After an RST of its own, that one was not its own.
+    fn refute_resets(&mut self, side: Side, seg: &Segment) {
+        if self.state(side) != Some(State::Closed) {
+            return;
+        }
+        let Some(step) = self.life.last_step(side) else { return };
+        let (stimulus, Some(index)) = (step.stimulus, step.note) else { return };
+        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
+        let arrived_before = seg.ts.since(self.log[index].ts) > reach;
+        match stimulus {
+            Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
+            Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
+                self.log[index].sent = false;
+                if self.state(side.peer()) == Some(State::Closed)
+                    && self.end(side.peer()).last_sent > Some(self.log[index].ts)
+                {
+                    self.log[index].acted = Acted::Disproved;
+                }
+                if seg.payload_len > 0 {
+                    self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
+                }
+            }
+            _ => return,
+        }
+        let note = &self.log[index];
+        if self.reset.is_some_and(|reset| reset.note == index) && (note.acted == Acted::Disproved || !note.sent) {
+            self.reset = None;
+        }
+        self.retell();
+    }
+
+    /// `side` was believed to have got the last ACK and gone, yet sends more: that ACK did not reach it.
+    fn refute_last_ack(&mut self, side: Side, seg: &Segment) {
+        let gone = self.state(side) == Some(State::Closed)
+            && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
+        if gone {
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
+            if self.state(side) != Some(State::Closed) {
+                self.end_mut(side).fin_unanswered = true;
+            }
+        }
+    }
+
+    /// What this segment proves of its own sender's past.
+    fn prove(&mut self, side: Side, seg: &Segment) {
+        if self.life.unconfirmed(side) {
+            let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
+            let fast_open = self.end(side.peer()).syn_data > 0;
+            self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), has_data && !fast_open);
+        }
+    }
+
+    /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once.
+    fn measure_reach(&mut self, side: Side, seg: &Segment, question: fn(Flags) -> bool) {
+        let mut asked = self.log.iter().filter(|note| note.side != side && question(note.flags));
+        if let (Some(only), None) = (asked.next(), asked.next()) {
+            let span = seg.ts.since(only.ts);
+            self.end_mut(side).reached_within(span);
+        }
+    }
+
+    fn check_ack(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
+        let peer = self.end(side.peer());
+        let Some(next) = peer.snd_nxt() else { return };
+        if !ack.is_after(next) {
+            return;
+        }
+        if peer.iss.is_some() && self.end(side).iss.is_none() && !self.midstream {
+            self.anomalies
+                .note(AnomalyKind::AckNotSynAck, side, seg, || format!("acknowledges {ack}, the SYN ends at {next}"));
+        } else {
+            let unseen = ack.ahead_of(next);
+            self.anomalies.note(AnomalyKind::AckOfUnseen, side, seg, || format!("{unseen} bytes beyond what passed"));
+        }
+    }
+
+    fn note_oddities(&mut self, side: Side, seg: &Segment) {
+        if let Some(latest) = self.latest.filter(|&latest| seg.ts < latest) {
+            self.anomalies.note(AnomalyKind::TimeWentBack, side, seg, || {
+                format!("{} before an earlier packet", latest.since(seg.ts))
+            });
+        }
+        self.latest = self.latest.max(Some(seg.ts));
+        if seg.bad_checksum {
+            self.anomalies.note(AnomalyKind::BadChecksum, side, seg, || format!("0x{:04x}", seg.checksum));
+        }
+        if seg.options_cut {
+            self.anomalies.note(AnomalyKind::TruncatedHeader, side, seg, String::new);
+        }
+        let beyond_fin = seg.payload_len > 0
+            && !seg.flags.has_all(Flags::RST)
+            && self.end(side).fin_end.is_some_and(|end| seg.payload_seq().plus(seg.payload_len).is_after(end));
+        if beyond_fin {
+            self.anomalies.note(AnomalyKind::DataAfterFin, side, seg, || format!("{} bytes", seg.payload_len));
+        }
+    }
+
+    /// The roles turned out to be the other way round.
+    pub fn flip(&mut self) {
+        self.ends.swap(0, 1);
+        for note in &mut self.log {
+            note.side = note.side.peer();
+        }
+        if let Some(reset) = &mut self.reset {
+            reset.side = reset.side.peer();
+        }
+        self.anomalies.flip();
+        self.life = Life::new(Self::start(self.midstream));
+        self.retell();
+    }
+}

@@ -1,0 +1,230 @@
+//! What the tap knows of one endpoint's numbers, under RFC 9293 3.3.1's names.
+
+use super::ranges::Ranges;
+use super::segment::{Flags, Segment};
+use super::seq::{SeqNum, StreamPos};
+use crate::time::{Span, Timestamp};
+
+/// How many of the latest packets are remembered to recognize copies.
+const FINGERPRINTS: usize = 8;
+/// How many of the latest advances of SND.NXT are remembered to bound times.
+const ADVANCES: usize = 4;
+/// How many different ends of FINs are remembered; one is sound, more are a broken or hostile sender.
+const FIN_ENDS: usize = 8;
+/// A copy that comes this soon is the tap's doing; later, the network's.
+const TAP_COPY: Span = Span::from_millis(20);
+/// Two packets with the same IPv4 identification that lie farther apart are no copies: the counter came round.
+const NETWORK_COPY: Span = Span::from_secs(3);
+/// Without an IPv4 identification, a copy must have the same TCP timestamps and checksum, and come at once.
+const UNNUMBERED_COPY: Span = Span::from_millis(1);
+
+/// The same packet seen twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// The tap recorded it twice.
+    Tap,
+    /// The network delivered it twice.
+    Network,
+}
+
+/// The numbers of one endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// ISS, from its SYN or SYN-ACK.
+    pub iss: Option<SeqNum>,
+    /// The ISS of earlier SYNs of the same attempt, where it changed.
+    pub earlier_iss: Option<SeqNum>,
+    /// Its SYN carried data (fast open, RFC 7413).
+    pub syn_data: u32,
+    /// It sent a SYN-ACK.
+    pub syn_ack: bool,
+    /// SND.NXT: behind the furthest sequence number it sent, on the circle and on the line.
+    snd_nxt: Option<(SeqNum, StreamPos)>,
+    /// The first sequence number seen from it.
+    pub first_seq: Option<SeqNum>,
+    /// SND.UNA: the furthest acknowledgement the peer sent it; also RCV.NXT of the peer, as far as the peer said.
+    pub snd_una: Option<SeqNum>,
+    /// When `snd_una` last moved.
+    pub snd_una_ts: Option<Timestamp>,
+    /// Behind its FIN.
+    pub fin_end: Option<SeqNum>,
+    /// Its FIN has been sent but something before it was missing, so it has not acted yet.
+    pub fin_waits: bool,
+    fin_ends: Vec<SeqNum>,
+    /// The bytes it sent.
+    pub sent: Ranges,
+    /// Its last packet, an RST included.
+    pub last_seen: Option<Timestamp>,
+    /// Packets of the peer that acknowledged its SYN-ACK.
+    pub syn_ack_covered: u32,
+    /// The last window it advertised, unscaled.
+    pub window: u16,
+    /// The shift count it announced.
+    pub window_scale: u8,
+    /// Its last packet other than an RST.
+    pub last_sent: Option<Timestamp>,
+    /// A SYN or SYN-ACK of it is out, and no ACK that covers it was noted since.
+    pub syn_unanswered: bool,
+    /// Likewise for its FIN.
+    pub fin_unanswered: bool,
+    /// The peer acknowledged its FIN, in whatever segment.
+    pub fin_acked: bool,
+    /// From the tap to the endpoint and back, the least seen.
+    pub reach: Option<Span>,
+    advances: [Option<(SeqNum, Timestamp)>; ADVANCES],
+    recent: [Option<(u64, Timestamp)>; FINGERPRINTS],
+    newest: u8,
+}
+
+impl Endpoint {
+    /// Is this the same packet as one of its latest? Remembers it if not.
+    pub fn copy_of_recent(&mut self, seg: &Segment) -> Option<Copy> {
+        let (print, numbered) = fingerprint(seg);
+        let seen = self.recent.iter().flatten().find(|(known, _)| *known == print);
+        if let Some(&(_, ts)) = seen {
+            let apart = Span::from_nanos(seg.ts.since(ts).as_nanos().saturating_abs());
+            let copy = match numbered {
+                true if apart <= TAP_COPY => Some(Copy::Tap),
+                true if apart <= NETWORK_COPY => Some(Copy::Network),
+                false if apart <= UNNUMBERED_COPY && seg.options.timestamps.is_some() => Some(Copy::Tap),
+                _ => None,
+            };
+            if copy.is_some() {
+                return copy;
+            }
+        }
+        self.newest = (self.newest + 1) % FINGERPRINTS as u8;
+        self.recent[usize::from(self.newest)] = Some((print, seg.ts));
+        None
+    }
+
+    /// SND.NXT.
+    pub fn snd_nxt(&self) -> Option<SeqNum> {
+        self.snd_nxt.map(|(seq, _)| seq)
+    }
+
+    /// Where `seq` lies on the line of its stream.
+    pub fn position(&self, seq: SeqNum) -> StreamPos {
+        match self.snd_nxt {
+            Some((near_seq, near)) => StreamPos::nearest(seq, near, near_seq),
+            None => StreamPos::ORIGIN,
+        }
+    }
+
+    /// It sent up to `end`, beginning at `seq`. Returns whether SND.NXT moved.
+    pub fn advance(&mut self, seq: SeqNum, end: SeqNum, ts: Timestamp) -> bool {
+        self.first_seq.get_or_insert(seq);
+        let (_, next) = *self.snd_nxt.get_or_insert((seq, StreamPos::ORIGIN));
+        let position = self.position(end);
+        if position <= next {
+            return false;
+        }
+        self.snd_nxt = Some((end, position));
+        self.advances.rotate_right(1);
+        self.advances[0] = Some((end, ts));
+        true
+    }
+
+    /// The SYN came again with another ISS: SND.NXT begins anew.
+    pub fn restart(&mut self, iss: SeqNum) {
+        self.earlier_iss = self.iss;
+        self.iss = Some(iss);
+        let position = self.position(iss);
+        self.snd_nxt = Some((iss, position));
+        self.first_seq = Some(iss);
+    }
+
+    /// When the packet passed that first brought the peer to `ack`: whoever acknowledges it sent that later.
+    pub fn sent_up_to(&self, ack: SeqNum) -> Option<Timestamp> {
+        self.advances.iter().flatten().find(|(end, _)| ack.is_at_or_after(*end)).map(|&(_, ts)| ts)
+    }
+
+    /// The peer acknowledged up to `ack`.
+    pub fn acked(&mut self, ack: SeqNum, ts: Timestamp) {
+        if self.snd_una.is_none_or(|una| ack.is_after(una)) {
+            self.snd_una = Some(ack);
+            self.snd_una_ts = Some(ts);
+        }
+        self.fin_acked |= self.fin_end.is_some_and(|end| ack.is_at_or_after(end));
+    }
+
+    /// Does `ack` cover its SYN? Without an ISS, the SYN went unseen and any acknowledgement covers it.
+    pub fn syn_covered_by(&self, ack: SeqNum) -> bool {
+        match self.iss {
+            Some(iss) => ack.is_after(iss) && !ack.is_after(self.snd_nxt().unwrap_or(iss).plus(MAX_UNSEEN)),
+            None => true,
+        }
+    }
+
+    /// Does `ack` cover its FIN?
+    pub fn fin_covered_by(&self, ack: SeqNum) -> bool {
+        self.fin_end.is_some_and(|end| ack.is_at_or_after(end))
+    }
+
+    /// A FIN that ends at `end`: is it one that was sent before?
+    pub fn fin_is_repeat(&mut self, end: SeqNum) -> bool {
+        if self.fin_ends.contains(&end) {
+            return true;
+        }
+        if self.fin_ends.len() < FIN_ENDS {
+            self.fin_ends.push(end);
+        }
+        if self.fin_end.is_none() {
+            self.fin_end = Some(end);
+        }
+        false
+    }
+
+    /// Has everything before its FIN reached the peer, as far as the tap knows?
+    pub fn fin_in_order(&self) -> bool {
+        let Some(end) = self.fin_end else { return false };
+        let fin = self.position(end).0.saturating_sub(1);
+        let base = match (self.snd_una, self.iss, self.first_seq) {
+            (Some(una), _, _) => self.position(una).0,
+            (None, Some(iss), _) => self.position(iss.plus(1)).0,
+            (None, None, Some(first)) => self.position(first).0,
+            (None, None, None) => return true,
+        };
+        self.sent.contiguous_from(base) >= fin
+    }
+
+    /// Was nothing waiting in its send queue at `ts`, so that what it sent then it had decided only then? True once
+    /// all it sent was acknowledged and that acknowledgement has had time to arrive.
+    pub fn idle_at(&self, ts: Timestamp) -> bool {
+        let all_acked = match (self.snd_nxt(), self.snd_una) {
+            (Some(next), Some(una)) => una.is_at_or_after(next),
+            _ => false,
+        };
+        let had_arrived = match (self.snd_una_ts, self.reach) {
+            (Some(acked), Some(reach)) => ts.since(acked).as_nanos() > reach.as_nanos().saturating_mul(2),
+            _ => false,
+        };
+        all_acked && (had_arrived || self.sent.bytes() == 0)
+    }
+
+    /// The endpoint answered within `span`: it can be no farther away.
+    pub fn reached_within(&mut self, span: Span) {
+        if span.as_nanos() >= 0 && self.reach.is_none_or(|reach| span < reach) {
+            self.reach = Some(span);
+        }
+    }
+}
+
+/// An acknowledgement this far beyond what the tap saw is still taken for one of bytes that the tap lost.
+const MAX_UNSEEN: u32 = 1 << 30;
+
+/// What makes two packets the same one, and whether an IPv4 identification is part of it.
+fn fingerprint(seg: &Segment) -> (u64, bool) {
+    let id = seg.ip_id.filter(|&id| id != 0);
+    let timestamps = seg.options.timestamps.unwrap_or_default();
+    // Checksums differ between an offloading sender's tap and the wire, so they count only where nothing better does.
+    let last = id.map_or(u32::from(seg.checksum) | 1 << 31, u32::from);
+    let words = [
+        u64::from(seg.seq.raw()) << 32 | u64::from(seg.ack.raw()),
+        u64::from(timestamps.0) << 32 | u64::from(timestamps.1),
+        u64::from(seg.payload_len) << 32 | u64::from(last),
+        u64::from(seg.flags.or(Flags::PSH).bits()),
+    ];
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
+    (words.into_iter().fold(0x9e37_79b9_7f4a_7c15, mix), id.is_some())
+}

@@ -1,0 +1,279 @@
+//! Two lives told from one log. In: notes, in order. Out: each endpoint's changes of state, and what was believed in between.
+//!
+//! A note is **sent by one endpoint** (seen) and **received by the other** (inferred). When later packets disprove that
+//! a note acted, the notes are told again from the start; what no longer happens is kept as retracted.
+
+use super::log::{Acted, Note};
+use super::segment::FrameId;
+use super::seq::SeqNum;
+use super::state::{Evidence, Side, State};
+use super::transition::{self, Stimuli, Stimulus};
+use crate::time::Timestamp;
+
+/// A change of state of one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Before; `None` when nothing was known.
+    pub from: Option<State>,
+    /// After.
+    pub to: State,
+    /// What did it.
+    pub stimulus: Stimulus,
+    /// When the packet passed the tap, never before the step before.
+    pub ts: Timestamp,
+    /// The packet; `None` for a timer.
+    pub frame: Option<FrameId>,
+    /// The note that the packet is.
+    pub note: Option<usize>,
+    /// How it is known.
+    pub evidence: Evidence,
+    /// When a packet of the endpoint's own proved it.
+    pub confirmed: Option<Timestamp>,
+    /// The endpoint cannot have changed before.
+    pub earliest: Option<Timestamp>,
+    /// The endpoint had changed by then.
+    pub latest: Option<Timestamp>,
+    /// The section of RFC 9293.
+    pub rfc: &'static str,
+}
+
+/// Where both endpoints stand, and how they came there.
+#[derive(Clone, Debug)]
+pub struct Life {
+    start: [Option<State>; 2],
+    state: [Option<State>; 2],
+    steps: [Vec<Step>; 2],
+    retracted: Vec<(Side, Step)>,
+    /// The first doubtful note that could have caused the step after it.
+    doubt: [Option<(Stimulus, Timestamp)>; 2],
+    deferred: bool,
+}
+
+impl Life {
+    /// Lives that begin in `start` (client, server); `None` where the capture began too late to know.
+    pub const fn new(start: [Option<State>; 2]) -> Self {
+        Self {
+            start,
+            state: start,
+            steps: [Vec::new(), Vec::new()],
+            retracted: Vec::new(),
+            doubt: [None; 2],
+            deferred: false,
+        }
+    }
+
+    /// The state believed now; timers that have run out are not regarded.
+    pub const fn state(&self, side: Side) -> Option<State> {
+        self.state[side.index()]
+    }
+
+    /// The changes of one side, in order.
+    pub fn steps(&self, side: Side) -> &[Step] {
+        &self.steps[side.index()]
+    }
+
+    /// What was believed and then disproved, in the order of its disproof.
+    pub fn retracted(&self) -> &[(Side, Step)] {
+        &self.retracted
+    }
+
+    /// When and how `side` came to where it is.
+    pub fn last_step(&self, side: Side) -> Option<&Step> {
+        self.steps[side.index()].last()
+    }
+
+    /// The step that brought `side` into `state`.
+    pub fn entry(&self, side: Side, state: State) -> Option<&Step> {
+        self.steps(side).iter().find(|step| step.to == state)
+    }
+
+    /// Tells the newest note.
+    pub fn tell_last(&mut self, log: &[Note]) {
+        if let Some(index) = log.len().checked_sub(1) {
+            self.tell(log, index);
+        }
+    }
+
+    /// Tells the whole log again: something in it is no longer believed, or acts elsewhere.
+    pub fn retell(&mut self, log: &[Note], start: [Option<State>; 2]) {
+        let before = std::mem::take(&mut self.steps);
+        self.start = start;
+        self.state = start;
+        self.doubt = [None; 2];
+        self.deferred = log.iter().enumerate().any(|(index, note)| note.after != index);
+        for index in 0..log.len() {
+            self.tell(log, index);
+        }
+        for side in Side::BOTH {
+            for old in &before[side.index()] {
+                let now = self.steps[side.index()].iter_mut();
+                match now
+                    .into_iter()
+                    .find(|new| new.note == old.note && new.stimulus == old.stimulus && new.to == old.to)
+                {
+                    Some(same) => same.confirmed = same.confirmed.or(old.confirmed),
+                    None => self.retracted.push((side, old.clone())),
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, log: &[Note], index: usize) {
+        let note = &log[index];
+        if note.sent {
+            for stimulus in note.snd.sent() {
+                self.step(note.side, stimulus, Evidence::Observed, note, index);
+            }
+        }
+        if note.after == index {
+            self.deliver(log, index);
+        }
+        if self.deferred {
+            for earlier in (0..index).filter(|&earlier| log[earlier].after == index) {
+                self.deliver(log, earlier);
+            }
+        }
+    }
+
+    fn deliver(&mut self, log: &[Note], index: usize) {
+        let note = &log[index];
+        let receiver = note.side.peer();
+        match note.acted {
+            Acted::Believed => {
+                for stimulus in note.rcv.received() {
+                    self.step(receiver, stimulus, Evidence::Inferred, note, index);
+                }
+            }
+            Acted::Doubtful => {
+                let state = self.state[receiver.index()];
+                let would = note.rcv.received().find(|&stimulus| transition::next(state, stimulus).is_some());
+                let doubt = &mut self.doubt[receiver.index()];
+                if let (None, Some(stimulus)) = (&doubt, would) {
+                    *doubt = Some((stimulus, note.ts));
+                }
+            }
+            Acted::Disproved => {}
+        }
+    }
+
+    fn step(&mut self, side: Side, stimulus: Stimulus, evidence: Evidence, note: &Note, index: usize) {
+        let from = self.state[side.index()];
+        let Some(rule) = transition::next(from, stimulus) else { return };
+        let (earliest, latest) = match evidence {
+            Evidence::Observed => (note.known_ts, Some(note.ts)),
+            Evidence::Inferred | Evidence::Assumed => {
+                let doubt = self.doubt[side.index()].take().filter(|doubt| doubt.0 == stimulus);
+                (Some(doubt.map_or(note.ts, |doubt| doubt.1)), None)
+            }
+        };
+        self.state[side.index()] = Some(rule.to);
+        let steps = &mut self.steps[side.index()];
+        let not_before = steps.last().map_or(note.ts, |step| step.ts);
+        steps.push(Step {
+            from,
+            to: rule.to,
+            stimulus,
+            ts: note.ts.max(not_before),
+            frame: Some(note.frame),
+            note: Some(index),
+            evidence,
+            confirmed: (evidence == Evidence::Observed).then_some(note.ts),
+            earliest,
+            latest,
+            rfc: rule.cite,
+        });
+    }
+
+    /// A packet of `side`'s own, seen at `ts`: it acknowledges `ack`, and `has_data` says that it carries data or a FIN,
+    /// which an endpoint sends only once it is synchronized. Confirms what that proves.
+    pub fn confirm(&mut self, log: &[Note], side: Side, ts: Timestamp, ack: Option<SeqNum>, has_data: bool) {
+        for step in self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none()) {
+            let acked = step.note.and_then(|note| log.get(note)).and_then(|note| note.proof);
+            let proved = match step.stimulus {
+                Stimulus::RcvSyn => ack.is_some(),
+                Stimulus::RcvAckOfSyn if has_data => true,
+                _ => matches!((ack, acked), (Some(ack), Some(proof)) if ack.is_at_or_after(proof)),
+            };
+            if proved && step.evidence == Evidence::Inferred {
+                step.confirmed = Some(ts);
+            }
+        }
+    }
+
+    /// Is there a step of `side` that waits for its proof?
+    pub fn unconfirmed(&self, side: Side) -> bool {
+        self.steps[side.index()].iter().any(|step| step.confirmed.is_none())
+    }
+
+    /// Adds a step that no note tells: a timer that ran out, or the next incarnation.
+    pub fn add(&mut self, side: Side, stimulus: Stimulus, ts: Timestamp, frame: Option<FrameId>, evidence: Evidence) {
+        let from = self.state[side.index()];
+        let Some(rule) = transition::next(from, stimulus) else { return };
+        self.state[side.index()] = Some(rule.to);
+        let steps = &mut self.steps[side.index()];
+        let not_before = steps.last().map_or(ts, |step| step.ts);
+        steps.push(Step {
+            from,
+            to: rule.to,
+            stimulus,
+            ts: ts.max(not_before),
+            frame,
+            note: None,
+            evidence,
+            confirmed: None,
+            earliest: None,
+            latest: None,
+            rfc: rule.cite,
+        });
+    }
+
+    /// Sets the bounds of `side`'s last step, if no note tells it.
+    pub fn bound_last(&mut self, side: Side, bounds: impl FnOnce(&Step) -> (Option<Timestamp>, Option<Timestamp>)) {
+        if let Some(step) = self.steps[side.index()].last_mut().filter(|step| step.note.is_none()) {
+            (step.earliest, step.latest) = bounds(step);
+        }
+    }
+
+    /// Forgets everything about `side`: it never had a life (a refused or unanswered SYN leaves a listener where it was).
+    pub fn erase(&mut self, side: Side) {
+        self.steps[side.index()].clear();
+        self.state[side.index()] = None;
+        self.retracted.retain(|(whose, _)| *whose != side);
+    }
+
+    /// Narrows every interval by its neighbours: states follow each other, so a step is no earlier than the one before
+    /// can have been, and no later than the one after must have been.
+    pub fn settle_bounds(&mut self) {
+        for steps in &mut self.steps {
+            let mut earliest = None;
+            for step in steps.iter_mut() {
+                earliest = earliest.max(step.earliest);
+                step.earliest = earliest;
+                if step.latest.is_none() {
+                    step.latest = step.confirmed;
+                }
+            }
+            let mut latest: Option<Timestamp> = None;
+            for step in steps.iter_mut().rev() {
+                latest = match (latest, step.latest) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                step.latest = latest;
+                // A clock that went back: the interval would be empty, and says nothing.
+                if matches!((step.earliest, step.latest), (Some(low), Some(high)) if low > high) {
+                    step.earliest = step.latest;
+                }
+            }
+        }
+    }
+}
+
+impl Stimuli {
+    /// What a sender goes through, in the order in which one segment shows it.
+    pub fn sent(self) -> impl Iterator<Item = Stimulus> {
+        [Stimulus::SndSyn, Stimulus::SndSynAck, Stimulus::SndAck, Stimulus::SndFin, Stimulus::SndRst]
+            .into_iter()
+            .filter(move |stimulus| self.has(*stimulus))
+    }
+}

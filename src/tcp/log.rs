@@ -1,0 +1,93 @@
+//! What a connection's packets said about its states: one note for each segment that could change one.
+//!
+//! Notes hold judged facts, so both endpoints' lives can be told again from them whenever a later packet disproves what
+//! was believed ([`life`](super::life)).
+
+use super::segment::{Flags, FrameId, Segment};
+use super::seq::SeqNum;
+use super::state::Side;
+use super::transition::Stimuli;
+use crate::time::Timestamp;
+
+/// Does a note act on its receiver?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// Nothing speaks against it.
+    Believed,
+    /// The sender repeated itself as if it had not, but an answer may have been lost before the tap.
+    Doubtful,
+    /// It did not: it died behind the tap, or the receiver refused it.
+    Disproved,
+}
+
+/// A segment that could change a state, with what it meant when it passed.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// When it passed the tap.
+    pub ts: Timestamp,
+    /// Its frame.
+    pub frame: FrameId,
+    /// Who sent it.
+    pub side: Side,
+    /// Its control bits.
+    pub flags: Flags,
+    /// SEG.SEQ.
+    pub seq: SeqNum,
+    /// SEG.ACK.
+    pub ack: SeqNum,
+    /// The sequence number after everything it carries.
+    pub end: SeqNum,
+    /// Payload bytes.
+    pub payload_len: u32,
+    /// TSval, TSecr.
+    pub timestamps: Option<(u32, u32)>,
+    /// The first SACK block.
+    pub sack: Option<(SeqNum, SeqNum)>,
+    /// What its sender does by sending it.
+    pub snd: Stimuli,
+    /// What happens to its receiver if it arrives.
+    pub rcv: Stimuli,
+    /// It repeats a SYN, SYN-ACK or FIN of the same sequence number.
+    pub repeat: bool,
+    /// Its alleged sender really sent it.
+    pub sent: bool,
+    /// Did it act on the receiver?
+    pub acted: Acted,
+    /// The note after which it acts on the receiver; itself, unless the receiver sent something before it arrived.
+    pub after: usize,
+    /// The sender's sequence number whose acknowledgement proves that this note had arrived, once one is known.
+    pub proof: Option<SeqNum>,
+    /// When the last packet that the sender demonstrably had received passed the tap.
+    pub known_ts: Option<Timestamp>,
+}
+
+impl Note {
+    /// The facts of `seg`, sent by `side`, as note number `index`.
+    pub fn new(side: Side, seg: &Segment, index: usize) -> Self {
+        Self {
+            ts: seg.ts,
+            frame: seg.frame,
+            side,
+            flags: seg.flags,
+            seq: seg.seq,
+            ack: seg.ack,
+            end: seg.end(),
+            payload_len: seg.payload_len,
+            timestamps: seg.options.timestamps,
+            sack: seg.options.sack,
+            snd: Stimuli::NONE,
+            rcv: Stimuli::NONE,
+            repeat: false,
+            sent: true,
+            acted: Acted::Believed,
+            after: index,
+            proof: None,
+            known_ts: None,
+        }
+    }
+
+    /// Does it carry a FIN?
+    pub const fn is_fin(&self) -> bool {
+        self.flags.has_all(Flags::FIN) && !self.flags.has_any(Flags::RST)
+    }
+}

@@ -1,0 +1,92 @@
+//! Judging with numbers: the only place with conditions. In: a segment and what is known of both endpoints. Out: what its
+//! sender does and what its receiver would accept, in the order of RFC 9293 3.10.7.
+
+use super::endpoint::Endpoint;
+use super::segment::{Flags, Segment};
+use super::state::State;
+use super::transition::{Stimuli, Stimulus};
+
+/// An RST is taken this far beyond what the tap saw of the sender's stream when the receiver's window is not known.
+const DEFAULT_WINDOW: u32 = 65_535;
+
+/// Would the receiver accept this RST?
+///
+/// In SYN-SENT it must acknowledge the SYN (RFC 9293 3.10.7.3 second). In other states its sequence number must be
+/// RCV.NXT (RFC 5961 3.2); the tap knows RCV.NXT only as a range, from what the receiver has acknowledged to all that is on its way.
+pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Option<State>, seg: &Segment) -> bool {
+    let awaits_syn_ack = matches!(receiver_state, Some(State::SynSent)) || sender.snd_nxt().is_none();
+    if awaits_syn_ack && receiver.iss.is_some() {
+        let acks_syn = seg.flags.has_all(Flags::ACK) && receiver.syn_covered_by(seg.ack);
+        if acks_syn || sender.snd_nxt().is_none() {
+            return acks_syn;
+        }
+    }
+    let (Some(low), Some(high)) = (sender.snd_una.or(sender.first_seq), sender.snd_nxt()) else {
+        return true;
+    };
+    // Bytes that the tap did not see may have moved RCV.NXT on; then the whole window is possible.
+    let high = if sender.sent.has_holes() || sender.iss.is_none() {
+        high.plus((u32::from(receiver.window) << receiver.window_scale).max(DEFAULT_WINDOW))
+    } else {
+        high
+    };
+    seg.seq.is_at_or_after(low) && high.is_at_or_after(seg.seq)
+}
+
+/// What `sender` does by sending this segment, SYN and RST apart, while it is believed in `state`.
+pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segment) -> Stimuli {
+    let mut stimuli = Stimuli::NONE;
+    let fin = seg.flags.has_all(Flags::FIN);
+    let has_data = seg.payload_len > 0 || fin;
+    let synchronized = match state {
+        // The capture began late. A FIN is its own first evidence.
+        None => !fin,
+        // Its SYN-ACK went unseen, or was believed lost: an ACK in sequence shows that it arrived.
+        Some(State::SynSent) => {
+            let acks_peer = seg.acknowledges().is_some_and(|ack| peer.iss.is_none() || peer.syn_covered_by(ack));
+            acks_peer && sender.iss.is_some_and(|iss| seg.seq.is_after(iss))
+        }
+        // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2).
+        Some(State::SynReceived) => has_data && peer.syn_data == 0 && seg.flags.has_all(Flags::ACK),
+        _ => false,
+    };
+    if synchronized {
+        stimuli = stimuli.with(Stimulus::SndAck);
+    }
+    if fin {
+        stimuli = stimuli.with(Stimulus::SndFin);
+    }
+    stimuli
+}
+
+/// What the acknowledgement in this segment means to `receiver`, if it is the first to say it since `receiver` last
+/// sent its SYN or FIN.
+pub fn acknowledged(receiver: &Endpoint, seg: &Segment) -> Stimuli {
+    let mut stimuli = Stimuli::NONE;
+    if let Some(ack) = seg.acknowledges() {
+        if receiver.syn_unanswered && receiver.syn_covered_by(ack) {
+            stimuli = stimuli.with(Stimulus::RcvAckOfSyn);
+        }
+        if receiver.fin_unanswered && receiver.fin_covered_by(ack) {
+            stimuli = stimuli.with(Stimulus::RcvAckOfFin);
+        }
+    }
+    stimuli
+}
+
+/// A keep-alive (RFC 9293 3.8.4): at most one byte, just before SND.NXT, with nothing outstanding.
+pub fn is_keep_alive(sender: &Endpoint, seg: &Segment) -> bool {
+    seg.payload_len <= 1
+        && !seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST))
+        && sender.snd_nxt().is_some_and(|next| seg.seq.plus(1) == next)
+        && sender.snd_una == sender.snd_nxt()
+}
+
+/// A probe of a closed window (RFC 9293 3.8.6.1): at most one byte at SND.UNA, or just before it, while the window is 0.
+pub fn is_zero_window_probe(sender: &Endpoint, receiver: &Endpoint, seg: &Segment) -> bool {
+    receiver.window == 0
+        && receiver.last_sent.is_some()
+        && seg.payload_len <= 1
+        && !seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST))
+        && sender.snd_una.is_some_and(|una| seg.seq == una && seg.payload_len == 1 || seg.seq.plus(1) == una)
+}
