@@ -29,7 +29,7 @@ test: setup ## formatting, lints and every test
 	$(CARGO) package --locked --allow-dirty --no-verify --list >/dev/null
 
 captures: setup ## make the bundled captures again, with real kernels in network namespaces (needs root)
-	sh captures/make.sh
+	python3 captures/make/make.py
 
 clean: ## throw away what was built and reported; the captures and the sample report stay
 	$(CARGO) clean
