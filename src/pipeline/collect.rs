@@ -1,14 +1,26 @@
 //! From the connections' reports, in whatever order the shards gave them, to numbered and ordered tables.
 //! The result depends on the packets alone, not on the number of shards.
 
+use crate::metrics::census::Census;
+use crate::metrics::listeners::Listeners;
 use crate::metrics::rows::{ConnectionReport, Tables};
+use crate::time::{Span, Timestamp};
 
-/// Numbers the connections from 1 in the order of their first packet and orders every row. `listeners` and
-/// `state_census` stay empty: they are folds of the others.
-pub fn number(mut reports: Vec<ConnectionReport>) -> Tables {
+/// Numbers the connections from 1 in the order of their first packet, orders every row, and folds them into `listeners`
+/// and `state_census`. `capture` is when it began and ended, where any packet tells; `bucket` the census's width, if one
+/// was asked for.
+pub fn tables(
+    mut reports: Vec<ConnectionReport>,
+    capture: Option<(Timestamp, Timestamp)>,
+    bucket: Option<Span>,
+) -> Tables {
     reports.sort_by_key(|report| report.ordinal);
     let mut tables = Tables::default();
+    let mut listeners = Listeners::default();
+    let mut census = Census::default();
     for (conn_id, report) in (1..).zip(reports) {
+        listeners.add(&report);
+        census.add(&report);
         let ConnectionReport { ordinal: _, mut connection, transitions, fin_retransmissions, time_wait, anomalies } =
             report;
         connection.conn_id = conn_id;
@@ -35,6 +47,8 @@ pub fn number(mut reports: Vec<ConnectionReport>) -> Tables {
     tables.fin_retransmissions.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.attempt));
     tables.time_wait.sort_by_key(|row| (row.conn_id, row.side, row.entered_ts));
     tables.anomalies.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.frame, row.kind));
+    tables.listeners = listeners.finish();
+    tables.state_census = capture.map_or_else(Vec::new, |(first, last)| census.finish(first, last, bucket));
     tables
 }
 
@@ -102,7 +116,7 @@ mod tests {
 
     #[test]
     fn connections_are_numbered_by_their_first_packet() {
-        let tables = number(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())]);
+        let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())], None, None);
         let found: Vec<_> = tables.connections.iter().map(|row| (row.conn_id, row.first_frame.number())).collect();
         assert_eq!(found, [(1, 3), (2, 6), (3, 8)]);
     }
@@ -110,7 +124,8 @@ mod tests {
     #[test]
     fn rows_follow_connection_side_and_time() {
         let late_first = vec![anomaly(Side::Server, 1), anomaly(Side::Client, 9), anomaly(Side::Client, 4)];
-        let tables = number(vec![report(1, late_first), report(0, vec![anomaly(Side::Server, 3)])]);
+        let reports = vec![report(1, late_first), report(0, vec![anomaly(Side::Server, 3)])];
+        let tables = tables(reports, None, None);
         let found: Vec<_> = tables.anomalies.iter().map(|row| (row.conn_id, row.side, row.ts.as_nanos())).collect();
         let expected = [
             (Some(1), Some(Side::Server), 3),

@@ -11,7 +11,6 @@ use crate::conntrack::tracker::Config;
 use crate::decode::skip::SkipCounts;
 use crate::decode::{Decoded, Decoder};
 use crate::metrics::rows::{CaptureInfo, Summary, Tables};
-use crate::metrics::{census, listeners};
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
 
@@ -123,9 +122,7 @@ impl Engine {
     pub fn finish(self, captures: Vec<CaptureInfo>) -> Analysis {
         let end = self.last_ts.unwrap_or_default();
         let found = self.shards.finish(end);
-        let mut tables = collect::number(found.reports);
-        tables.listeners = listeners::fold(&tables);
-        tables.state_census = census::fold(&tables, self.first_ts, self.last_ts, self.options.bucket);
+        let tables = collect::tables(found.reports, self.first_ts.zip(self.last_ts), self.options.bucket);
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
