@@ -9,6 +9,7 @@
 //! `time`, `tcp`, `conntrack` and `metrics` are pure: no file, clock, thread or screen; the only time they
 //! know is the packets' own. `pipeline` and `cli` stand around the walk. ARCHITECTURE.md says where new code goes.
 
+pub mod error;
 pub mod time;
 
 pub mod capture;

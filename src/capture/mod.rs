@@ -1,6 +1,34 @@
 //! Where packets come from: files, standard input, an interface. In: a path or a name. Out: [`Packet`]s in order.
+//!
+//! ```text
+//! file, pipe ─▶ decompress ─▶ window (one reused buffer) ─▶ pcap | pcapng (nom) ─▶ savefile ─▶ merge ─▶ Packet
+//!                                                                interface ─▶ live ─┘
+//! ```
 
 use crate::time::Timestamp;
+
+mod decompress;
+pub mod error;
+#[cfg(feature = "live")]
+pub mod filter;
+pub mod info;
+mod link;
+#[cfg(feature = "live")]
+pub mod live;
+pub mod merge;
+mod pcap;
+mod pcapng;
+pub mod savefile;
+#[cfg(test)]
+mod tests;
+mod window;
+pub mod write;
+
+pub use decompress::Compression;
+pub use error::{CaptureError, Problem};
+pub use info::Info;
+pub use merge::{Merge, Merged};
+pub use savefile::Savefile;
 
 /// What the first byte of a packet is: the libpcap `LINKTYPE_*` number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,10 +43,31 @@ pub struct Packet<'a> {
     pub number: u64,
     /// What `data` begins with.
     pub link: LinkType,
-    /// The pcapng interface it came in on; 0 in a classic pcap.
+    /// The pcapng interface it came in on; 0 in a classic pcap. Numbers are unique over the whole file: a later
+    /// section goes on counting where the one before it ended.
     pub interface: u32,
     /// Bytes it had on the wire, before snaplen cut it.
     pub wire_len: u32,
     /// The bytes that were kept.
     pub data: &'a [u8],
+}
+
+/// What a [`Source`] has for its caller.
+#[derive(Clone, Copy, Debug)]
+pub enum Polled<'a> {
+    /// The next packet.
+    Packet(Packet<'a>),
+    /// Nothing for the moment: an interface on which no packet passes. It has waited some milliseconds; ask again.
+    Quiet,
+    /// There will be no more.
+    End,
+}
+
+/// A file or an interface: packets in the order they were captured.
+pub trait Source: Send {
+    /// The next packet, or why there is none. After an error and after the end: [`Polled::End`] for ever.
+    fn poll(&mut self) -> Result<Polled<'_>, CaptureError>;
+
+    /// What is known of the source up to now; complete after the end.
+    fn info(&mut self) -> Info;
 }

@@ -3,9 +3,9 @@
 //! Usable without a table: a distributed engine that shuffles segments by [`flow_hash`](super::key::FlowKey::flow_hash) runs one
 //! flow a key.
 
+use super::config::Config;
 use super::key::{Direction, FlowKey};
 use super::role;
-use super::tracker::Config;
 use crate::metrics::history::History;
 use crate::metrics::report::report;
 use crate::metrics::rows::{ConnectionReport, Who};

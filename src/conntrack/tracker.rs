@@ -9,24 +9,9 @@ use super::key::{Direction, FlowKey};
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::tcp::segment::{Addressed, Undelivered};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
-/// What a run decides about connections.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// How long an endpoint is assumed to stay in TIME_WAIT when no packet shows its end. Linux: 60 s
-    /// (`TCP_TIMEWAIT_LEN`); RFC 9293 3.4.2: 2 MSL = 4 min.
-    pub time_wait: Span,
-    /// Connections that one tracker holds at most. Beyond it, what is worth least is given up and reported as `evicted`:
-    /// finished ones first, then half-open ones, then mid-stream ones, then established ones, the idle longest first.
-    pub max_connections: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { time_wait: Span::from_secs(60), max_connections: 4_000_000 }
-    }
-}
+pub use super::config::Config;
 
 /// The connections of one shard.
 pub struct Tracker {

@@ -1,1 +1,165 @@
 //! Bytes → headers. Never fails the run: what yields no segment is counted under a [`skip::Skip`].
+//!
+//! In: a [`Packet`]. Out: the innermost TCP segment with its addresses, or an ICMP error that quotes one, or the reason why
+//! there is neither. The walk is a loop, one header a turn: each layer's function takes its header off the [`view::View`] and
+//! names the next layer. Only fragments outlive a packet, within the caps of [`fragments::Limits`].
+
+pub mod fragments;
+pub mod skip;
+
+mod icmp;
+mod link;
+mod mpls;
+mod network;
+mod options;
+mod ppp;
+mod transport;
+mod tunnel;
+mod view;
+mod walk;
+mod wireless;
+
+#[cfg(test)]
+mod build;
+#[cfg(test)]
+mod tests;
+
+use crate::capture::Packet;
+use crate::tcp::segment::{Addressed, FrameId, Undelivered};
+use crate::time::Timestamp;
+use fragments::{Limits, Pool};
+use network::TCP;
+use skip::Skip;
+use view::View;
+use walk::{Found, Ip, Layer, Next, Stamp, Step, Walk};
+
+/// Headers of any kind in front of the TCP header that are read, tags and extension headers included.
+const MAX_LAYERS: u8 = 64;
+
+/// What a packet turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// A TCP segment.
+    Segment {
+        /// What it says, and between whom.
+        addressed: Addressed,
+        /// Its payload as far as it was captured: at most `payload_len` bytes.
+        payload: &'a [u8],
+    },
+    /// An ICMP error that quotes a TCP segment.
+    Undelivered(Undelivered),
+    /// Neither.
+    Skip(Skip),
+}
+
+/// Turns packets into segments. Keeps fragments between packets, so one decoder must see all packets in order.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// Compare the TCP checksum of segments that were captured whole. Off by default: it costs a pass over every byte, and a
+    /// capture taken on the sending host shows checksums that its network card had yet to fill in.
+    pub verify_checksums: bool,
+    pool: Pool,
+    /// The last reassembled datagram, for the payload handed out.
+    datagram: Vec<u8>,
+}
+
+impl Walk {
+    /// Takes one header off.
+    fn step<'a>(&mut self, layer: Layer, view: View<'a>) -> Step<'a> {
+        self.layers += 1;
+        if self.layers > MAX_LAYERS {
+            return Err(Skip::TooDeep);
+        }
+        match layer {
+            Layer::Link(number) => link::enter(self, number, view),
+            Layer::Ethernet => link::ethernet(view),
+            Layer::EtherType(ether_type) => link::ether_type(self, ether_type, view),
+            Layer::Llc => link::llc(view),
+            Layer::Ppp => ppp::ppp(view),
+            Layer::Ip => network::ip(self, view),
+            Layer::Protocol(number) => network::protocol(self, number, view),
+            Layer::Udp(tunnel) => tunnel::in_udp(self, tunnel, view),
+        }
+    }
+
+    /// Walks up to something that is not a mere header.
+    fn run<'a>(&mut self, mut layer: Layer, mut view: View<'a>) -> Step<'a> {
+        loop {
+            match self.step(layer, view)? {
+                Next::Layer(next, rest) => (layer, view) = (next, rest),
+                end => return Ok(end),
+            }
+        }
+    }
+}
+
+/// The IP header that an ICMP error quotes, up to its TCP header.
+fn quoted(view: View<'_>) -> Option<(Ip, View<'_>)> {
+    let mut walk = Walk::default();
+    let tcp = match walk.run(Layer::Ip, view).ok()? {
+        Next::Tcp(view) => view,
+        Next::Piece(piece) if piece.offset == 0 && piece.protocol == TCP => piece.view,
+        _ => return None,
+    };
+    // A header inside a tunnel is the tunnel's loss, not the connection's own.
+    (walk.tunnels == 0).then_some(())?;
+    Some((walk.ip?, tcp))
+}
+
+impl Decoder {
+    /// A decoder with caps of its own on what it keeps of fragments.
+    pub fn with_limits(limits: Limits) -> Self {
+        Self { pool: Pool::new(limits), ..Self::default() }
+    }
+
+    /// Datagrams whose fragments were given up, for their age or to stay within the caps.
+    pub const fn fragments_shed(&self) -> u64 {
+        self.pool.shed()
+    }
+
+    /// Decodes one packet. `frame` and `ordinal` are its place in its file and in the run; `ts` is when it passed, for packets
+    /// without a timestamp the best guess at it.
+    pub fn decode<'a>(&'a mut self, packet: &Packet<'a>, frame: FrameId, ordinal: u64, ts: Timestamp) -> Decoded<'a> {
+        let stamp = Stamp { ts, ordinal, frame };
+        let mut walk = Walk::default();
+        let view = View::new(packet.data, packet.wire_len as usize);
+        let mut found = self.find(&mut walk, Layer::Link(packet.link.0), view, stamp);
+        let mut reassembled = false;
+        // A datagram may hold another's fragment; `walk` counts the layers of all rounds, so this ends.
+        while let Ok(Found::Datagram(datagram)) = found {
+            reassembled = true;
+            let bytes = datagram.bytes;
+            if let Some(ip) = &mut walk.ip {
+                ip.len = datagram.wire_len;
+            }
+            let view = View::new(&bytes, datagram.real_len);
+            found = self.find(&mut walk, Layer::Protocol(datagram.protocol), view, stamp);
+            self.datagram = bytes;
+        }
+        match found {
+            Ok(Found::Segment(addressed, range)) => {
+                let buffer = if reassembled { &self.datagram[..] } else { packet.data };
+                Decoded::Segment { addressed, payload: buffer.get(range).unwrap_or_default() }
+            }
+            Ok(Found::Undelivered(undelivered)) => Decoded::Undelivered(undelivered),
+            Ok(Found::Datagram(_)) => Decoded::Skip(Skip::Fragment),
+            Err(skip) => Decoded::Skip(skip),
+        }
+    }
+
+    /// The same without the payload, from the layer on that `view` begins with.
+    fn find(&mut self, walk: &mut Walk, layer: Layer, view: View<'_>, stamp: Stamp) -> Result<Found, Skip> {
+        let end = walk.run(layer, view)?;
+        match (end, walk.ip) {
+            (Next::Tcp(view), Some(ip)) => transport::segment(walk, &ip, view, stamp, self.verify_checksums),
+            (Next::Quote(view, unreachable), _) => {
+                let (ip, tcp) = quoted(view).ok_or(Skip::Icmp)?;
+                icmp::undelivered(&ip, tcp, unreachable, stamp).map(Found::Undelivered)
+            }
+            (Next::Piece(piece), _) => {
+                self.pool.add(piece, walk.vlan, walk.tunnel, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
+            }
+            (Next::Tcp(_) | Next::Layer(..), _) => Err(Skip::NotIp),
+        }
+    }
+}

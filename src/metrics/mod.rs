@@ -2,6 +2,7 @@
 
 pub mod handshake;
 pub mod history;
+pub mod quantiles;
 pub mod report;
 pub mod rows;
 pub mod teardown;

@@ -1,1 +1,3 @@
-//! tables.
+//! Rows → columns with names, types, units and meanings. In: the rows of a run. Out: polars frames and the dictionary.
+
+pub mod schema;

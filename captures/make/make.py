@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Makes the captures of this folder. In: nothing but a Linux kernel, root, `ip` and `tcpdump`; out: NAME.pcap or NAME.pcapng per scenario.
+
+Every capture is checked as soon as it is made, and made again (three times at most) if the kernel or a busy machine did something else.
+"""
+
+import argparse
+import inspect
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+import lab
+import mixed  # noqa: F401  It registers its scenario.
+import savefile
+from scenarios import SCENARIOS
+
+ATTEMPTS = 3
+
+
+def main():
+    """Parse the command line, make what is asked for; the exit status says whether all of it came about."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--list", action="store_true", help="print every capture and what it shows, and stop")
+    parser.add_argument("--only", action="append", metavar="NAME", help="make this one alone (repeatable)")
+    parser.add_argument("-o", "--output", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent, metavar="DIR")
+    parser.add_argument("-j", "--jobs", type=int, default=4, help="how many at a time (default %(default)s)")
+    options = parser.parse_args()
+    if options.list:
+        for one in SCENARIOS:
+            print(f"{file_name(one):28} {one.run.__doc__.splitlines()[0]}")
+        return 0
+    wanted = [one for one in SCENARIOS if not options.only or one.name in options.only]
+    if unknown := set(options.only or ()) - {one.name for one in wanted}:
+        return complain(f"no such capture: {', '.join(sorted(unknown))} (--list names them)")
+    if reason := lab.missing():
+        return complain(reason)
+    options.output.mkdir(parents=True, exist_ok=True)
+    return make_all(wanted, options.output.resolve(), options.jobs)
+
+
+def make_all(wanted, output, jobs):
+    """Make the scenarios in parallel, each in a process of its own, the longest first."""
+    failed = 0
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=lab.die_with_parent, max_tasks_per_child=1)
+    with pool:
+        longest_first = sorted(wanted, key=lambda one: -one.seconds)
+        futures = {pool.submit(make, one.name, output): one for one in longest_first}
+        try:
+            for future in as_completed(futures):
+                error, said = future.exception(), ""
+                if error is None:
+                    said = future.result()
+                else:
+                    failed += 1
+                    said = f"failed: {error}"
+                print(f"{file_name(futures[future]):28} {said}", flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            return complain("interrupted")
+    return 1 if failed else 0
+
+
+def make(name, output):
+    """Make one capture; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
+    one = next(one for one in SCENARIOS if one.name == name)
+    wrong = []
+    for attempt in range(1, ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            raw = pathlib.Path(folder, "raw.pcap")
+            try:
+                counters = record(one, raw)
+                frames = savefile.frames(raw)
+                reason = problem(one, frames, counters)
+            except (OSError, lab.LabError) as error:
+                reason = f"{type(error).__name__}: {error}"
+            if reason is None:
+                deliver(one, raw, output, counters)
+                note = "" if attempt == 1 else f", at attempt {attempt} ({'; '.join(wrong)})"
+                return f"{len(frames)} packets{note}"
+        wrong.append(reason)
+    raise lab.LabError("; ".join(wrong))
+
+
+def record(one, path):
+    """Run a scenario under a capture; returns tcpdump's counters (received, dropped)."""
+    with lab.Lab(one.net, **one.lab) as laboratory:
+        early = inspect.isgeneratorfunction(one.run)
+        steps = one.run(laboratory) if early else iter((None,))
+        next(steps)
+        capture = laboratory.capture(path, **one.capture)
+        if early:
+            next(steps, None)
+        else:
+            one.run(laboratory)
+        time.sleep(0.1)
+        laboratory.check()
+        return capture.stop()
+
+
+def problem(one, frames, counters):
+    """What is wrong with a capture, or None."""
+    if counters[1]:
+        return f"tcpdump dropped {counters[1]} packets"
+    if any(later.ns < earlier.ns for earlier, later in zip(frames, frames[1:])):
+        return "time goes backwards"
+    if bad := [frame.number for frame in frames if not frame.good_checksum]:
+        return f"wrong checksums in frames {bad}"
+    if callable(one.expect):
+        return one.expect(frames)
+    got = [frame.text for frame in frames]
+    if got != one.expect:
+        return f"wanted [{' '.join(one.expect)}], got [{' '.join(got)}]"
+    return None
+
+
+def deliver(one, raw, output, counters):
+    """Put a checked capture under its final name, at once and whole."""
+    partial = output / f".{file_name(one)}.part"
+    if one.pcapng:
+        savefile.to_pcapng(raw, partial, "tap", one.run.__doc__.splitlines()[0], *counters)
+    else:
+        partial.write_bytes(raw.read_bytes())
+    os.replace(partial, output / file_name(one))
+
+
+def file_name(one):
+    """The file a scenario becomes."""
+    return one.name + (".pcapng" if one.pcapng else ".pcap")
+
+
+def complain(message):
+    """One line on stderr; returns the exit status."""
+    print(f"make.py: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,318 @@
+//! The block container. In: a window on its bytes. Out: where each packet lies in it.
+//!
+//! Format: draft-ietf-opsawg-pcapng. Sections may differ in byte order; interfaces, in link type, clock and snap length.
+//! Blocks of any other kind (names, secrets, custom, unknown) are stepped over.
+
+mod interface;
+
+use nom::Parser;
+use nom::bytes::complete::take;
+use nom::error::Error;
+use nom::number::Endianness;
+use nom::number::complete::{u16, u32};
+
+use self::interface::Interface;
+use super::error::{Problem, grouped};
+use super::window::{Found, Window};
+
+/// Section header: the same in both byte orders.
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+/// The packet block of old, which still has a drop counter of its own.
+const OBSOLETE_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;
+
+/// What tells a section's byte order.
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+/// Type, length, and the length again at the end.
+const FRAME: usize = 12;
+/// Type and length.
+const HEAD: usize = 8;
+/// The shortest section header.
+const SECTION_HEADER: usize = 28;
+/// A longer block is a damaged length. As for libpcap; a packet of 256 KiB with its options and the longest lists of names
+/// and secrets fit many times over.
+const LONGEST_BLOCK: usize = 16 << 20;
+/// More interfaces in a section are an attack on the memory. The obsolete packet block can name no more.
+const MOST_INTERFACES: usize = 1 << 16;
+/// A packet's share of drops that nobody counted.
+const NOT_COUNTED: u16 = u16::MAX;
+
+type Parsed<'a, T> = nom::IResult<&'a [u8], T, Error<&'a [u8]>>;
+
+/// What the file has told up to here.
+#[derive(Debug)]
+pub(super) struct Pcapng {
+    order: Endianness,
+    /// Those of the present section, in the order of their descriptions.
+    interfaces: Vec<Interface>,
+    /// Interfaces of the sections before.
+    base: u32,
+    /// Drops told by the sections before.
+    drops_before: Option<u64>,
+    /// The widest of all interfaces; `None` when one is unlimited or there is none.
+    snaplen: Option<u32>,
+    unlimited: bool,
+}
+
+/// A packet block's fixed part.
+struct PacketHead {
+    /// In its section.
+    interface: u32,
+    ticks: Option<u64>,
+    captured: u32,
+    wire_len: u32,
+    /// Packets lost since the one before it on that interface.
+    drops: Option<u64>,
+}
+
+/// A file beginning so is in this container, or is a text of empty lines: its byte order mark decides.
+pub(super) fn is_ours(first: &[u8]) -> bool {
+    first.starts_with(&SECTION.to_be_bytes())
+}
+
+fn section_order(block: &[u8]) -> Option<Endianness> {
+    let mark = block.get(HEAD..FRAME)?;
+    [Endianness::Little, Endianness::Big]
+        .into_iter()
+        .find(|order| u32::<_, Error<&[u8]>>(*order).parse(mark).is_ok_and(|(_, mark)| mark == BYTE_ORDER_MAGIC))
+}
+
+#[cold]
+fn bad(window: &Window, what: impl Into<String>) -> Box<Problem> {
+    Box::new(Problem::BadBlock { place: window.place(), what: what.into() })
+}
+
+impl Pcapng {
+    /// Takes the first section's header. `is_ours` must have said so.
+    pub(super) fn open(window: &mut Window) -> Result<Self, Box<Problem>> {
+        let cut = |have: usize| Box::new(Problem::CutHeader { have: have as u64, want: SECTION_HEADER as u64 });
+        if !window.fill(FRAME)? {
+            return Err(cut(window.bytes().len()));
+        }
+        let Some(order) = section_order(window.bytes()) else {
+            let first = window.bytes().iter().copied().take(4).collect();
+            return Err(Box::new(Problem::NotACapture { first, inside: window.compression() }));
+        };
+        let interfaces = Vec::new();
+        let mut reader = Self { order, interfaces, base: 0, drops_before: None, snaplen: None, unlimited: false };
+        match reader.block(window, 1) {
+            Ok(Some((_, len))) => {
+                reader.section(window, len)?;
+                window.take(len);
+                Ok(reader)
+            }
+            Ok(None) => Err(cut(0)),
+            Err(problem) => match *problem {
+                Problem::CutBlock { have, want, .. } => Err(Box::new(Problem::CutHeader { have, want })),
+                other => Err(Box::new(other)),
+            },
+        }
+    }
+
+    /// Takes blocks up to and with the next packet, which would be packet `number`; `None` where the file ends between
+    /// blocks.
+    pub(super) fn next(&mut self, window: &mut Window, number: u64) -> Result<Option<Found>, Box<Problem>> {
+        while let Some((kind, len)) = self.block(window, number)? {
+            let head = match kind {
+                ENHANCED_PACKET => self.packet(window, len, enhanced_packet)?,
+                SIMPLE_PACKET => self.packet(window, len, simple_packet)?,
+                OBSOLETE_PACKET => self.packet(window, len, obsolete_packet)?,
+                other => {
+                    match other {
+                        SECTION => self.section(window, len)?,
+                        INTERFACE => self.interface(window, len)?,
+                        STATISTICS => self.statistics(window, len),
+                        _ => {}
+                    }
+                    window.take(len);
+                    continue;
+                }
+            };
+            return Ok(Some(head));
+        }
+        Ok(None)
+    }
+
+    /// Brings the next block whole into the window: its type and length. A section's header sets the byte order first.
+    #[inline]
+    fn block(&mut self, window: &mut Window, number: u64) -> Result<Option<(u32, usize)>, Box<Problem>> {
+        if !window.fill(FRAME)? {
+            return match window.bytes().len() as u64 {
+                0 => Ok(None),
+                have => Err(Box::new(Problem::CutBlock { place: window.place(), have, want: FRAME as u64 })),
+            };
+        }
+        let Some((mut kind, mut len)) = self.head(window.bytes()) else { return Ok(None) };
+        if kind == SECTION {
+            let Some(order) = section_order(window.bytes()) else {
+                return Err(bad(window, "a section without a byte order mark"));
+            };
+            self.order = order;
+            let Some(again) = self.head(window.bytes()) else { return Ok(None) };
+            (kind, len) = again;
+        }
+        let claimed = len as usize;
+        if claimed < FRAME || claimed % 4 != 0 || claimed > LONGEST_BLOCK {
+            return Err(bad(window, format!("a length of {} bytes cannot be", grouped(len.into()))));
+        }
+        if !window.fill(claimed)? {
+            return Err(cut(window, kind, number, claimed));
+        }
+        let trailer = window.bytes().get(claimed - 4..).unwrap_or_default();
+        match self.number(trailer) {
+            Some(repeated) if repeated == len => Ok(Some((kind, claimed))),
+            Some(other) => {
+                Err(bad(window, format!("it begins with a length of {len} and ends with one of {other} bytes")))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Type and length.
+    #[inline]
+    fn head(&self, input: &[u8]) -> Option<(u32, u32)> {
+        let parsed: Parsed<'_, _> = (u32(self.order), u32(self.order)).parse(input);
+        parsed.ok().map(|(_, head)| head)
+    }
+
+    #[inline]
+    fn number(&self, input: &[u8]) -> Option<u32> {
+        let parsed: Parsed<'_, _> = u32(self.order).parse(input);
+        parsed.ok().map(|(_, number)| number)
+    }
+
+    /// Takes a packet's block of `len` bytes, which is held.
+    #[inline]
+    fn packet(
+        &mut self,
+        window: &mut Window,
+        len: usize,
+        head: impl for<'a> Fn(Endianness, &'a [u8]) -> Parsed<'a, PacketHead>,
+    ) -> Result<Found, Box<Problem>> {
+        let body = body(window, len);
+        let Ok((rest, head)) = head(self.order, body) else { return Err(bad(window, "too short for a packet")) };
+        let count = self.interfaces.len();
+        let Some(interface) = self.interfaces.get_mut(head.interface as usize) else {
+            return Err(bad(window, format!("its packet came in on interface {} of {count}", head.interface)));
+        };
+        let captured = match head.ticks {
+            Some(_) => head.captured as usize,
+            // A simple packet does not tell its captured length.
+            None => (head.wire_len.min(interface.snaplen.unwrap_or(u32::MAX)) as usize).min(rest.len()),
+        };
+        if captured > rest.len() {
+            return Err(bad(window, format!("its packet of {captured} bytes is longer than the {} left", rest.len())));
+        }
+        interface.add_drops(head.drops);
+        // Options, if there are any: the packet is padded to four bytes.
+        if let Some(after) = rest.get(captured.next_multiple_of(4)..)
+            && !after.is_empty()
+        {
+            interface.read_packet_options(self.order, after);
+        }
+        let found = Found {
+            ts: head.ticks.map(|ticks| interface.clock.at(ticks)),
+            link: interface.link,
+            interface: self.base.saturating_add(head.interface),
+            wire_len: head.wire_len,
+            data: 0..0,
+        };
+        let data_at = HEAD + body.len() - rest.len();
+        let block = window.take(len);
+        let data = block.start + data_at..block.start + data_at + captured;
+        Ok(Found { data, ..found })
+    }
+
+    /// A section begins: its interfaces are numbered from 0 again. Its length is not needed.
+    fn section(&mut self, window: &Window, len: usize) -> Result<(), Box<Problem>> {
+        let fields: Parsed<'_, _> =
+            (u32(self.order), u16(self.order), u16(self.order), take(8_usize)).parse(body(window, len));
+        let Ok((_, (_mark, major, minor, _length))) = fields else {
+            return Err(bad(window, "too short for a section's header"));
+        };
+        // 1.2 is 1.0 with more kinds of blocks.
+        if (major, minor) != (1, 0) && (major, minor) != (1, 2) {
+            let place = window.place();
+            return Err(Box::new(Problem::Version { container: "pcapng", major, minor, known: "1.0 and 1.2", place }));
+        }
+        self.drops_before = self.drops();
+        self.base = self.base.saturating_add(u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX));
+        self.interfaces.clear();
+        Ok(())
+    }
+
+    fn interface(&mut self, window: &Window, len: usize) -> Result<(), Box<Problem>> {
+        if self.interfaces.len() == MOST_INTERFACES {
+            return Err(bad(window, format!("more than {MOST_INTERFACES} interfaces in a section")));
+        }
+        let interface = Interface::read(self.order, body(window, len)).map_err(|what| bad(window, what))?;
+        match interface.snaplen {
+            Some(snaplen) => self.snaplen = self.snaplen.max(Some(snaplen)),
+            None => self.unlimited = true,
+        }
+        self.interfaces.push(interface);
+        Ok(())
+    }
+
+    /// Counters of one interface, since the capture began: the last block of each is the one that counts.
+    fn statistics(&mut self, window: &Window, len: usize) {
+        let fields: Parsed<'_, _> = (u32(self.order), take(8_usize)).parse(body(window, len));
+        if let Ok((rest, (id, _ts))) = fields
+            && let Some(interface) = self.interfaces.get_mut(id as usize)
+        {
+            interface.read_statistics(self.order, rest);
+        }
+    }
+
+    /// Packets that the tap says it dropped; `None` when no block tells.
+    pub(super) fn drops(&self) -> Option<u64> {
+        let told = self.interfaces.iter().filter_map(Interface::drops).chain(self.drops_before);
+        told.reduce(u64::saturating_add)
+    }
+
+    /// The most bytes of a packet that any interface kept; `None` when one is unlimited or none is described.
+    pub(super) fn snaplen(&self) -> Option<u32> {
+        self.snaplen.filter(|_| !self.unlimited)
+    }
+}
+
+/// What is between the block's two lengths.
+#[inline]
+fn body(window: &Window, len: usize) -> &[u8] {
+    window.bytes().get(HEAD..len - 4).unwrap_or_default()
+}
+
+#[cold]
+fn cut(window: &Window, kind: u32, number: u64, want: usize) -> Box<Problem> {
+    let (place, have, want) = (window.place(), window.bytes().len() as u64, want as u64);
+    Box::new(match kind {
+        ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET => {
+            Problem::CutRecord { record: number, place, have, want, header: false }
+        }
+        _ => Problem::CutBlock { place, have, want },
+    })
+}
+
+#[inline]
+fn enhanced_packet(order: Endianness, input: &[u8]) -> Parsed<'_, PacketHead> {
+    let (rest, (interface, high, low, captured, wire_len)) =
+        (u32(order), u32(order), u32(order), u32(order), u32(order)).parse(input)?;
+    let ticks = Some(u64::from(high) << 32 | u64::from(low));
+    Ok((rest, PacketHead { interface, ticks, captured, wire_len, drops: None }))
+}
+
+fn simple_packet(order: Endianness, input: &[u8]) -> Parsed<'_, PacketHead> {
+    let (rest, wire_len) = u32(order).parse(input)?;
+    Ok((rest, PacketHead { interface: 0, ticks: None, captured: 0, wire_len, drops: None }))
+}
+
+fn obsolete_packet(order: Endianness, input: &[u8]) -> Parsed<'_, PacketHead> {
+    let (rest, (interface, drops, high, low, captured, wire_len)) =
+        (u16(order), u16(order), u32(order), u32(order), u32(order), u32(order)).parse(input)?;
+    let ticks = Some(u64::from(high) << 32 | u64::from(low));
+    let drops = (drops != NOT_COUNTED).then_some(drops.into());
+    Ok((rest, PacketHead { interface: interface.into(), ticks, captured, wire_len, drops }))
+}

@@ -1,0 +1,253 @@
+//! Capture files. In: a path, `-` for standard input, or any reader. Out: packets borrowed from one reused buffer.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::decompress::Compression;
+use super::error::{CaptureError, Problem};
+use super::info::{Info, Seen};
+use super::pcap::{self, Pcap};
+use super::pcapng::{self, Pcapng};
+use super::window::Window;
+use super::{Packet, Polled, Source};
+
+/// A capture being read. Compression and container are told by their magic numbers, never by the name; the file is read
+/// once from front to back, so pipes work.
+pub struct Savefile {
+    name: String,
+    window: Window,
+    container: Container,
+    seen: Seen,
+    progress: Progress,
+    over: bool,
+}
+
+enum Container {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+/// How far the reading of a file has come, in bytes of the file as it lies on the disk. A clone follows the reading from
+/// another thread.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    consumed: Arc<AtomicU64>,
+    total: Option<u64>,
+}
+
+impl Progress {
+    /// Bytes read up to now.
+    pub fn consumed(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
+    }
+
+    /// The size of the file; `None` for a pipe.
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+}
+
+/// Counts what passes.
+struct Counting {
+    reader: Box<dyn Read + Send>,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(buf)?;
+        self.count.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+impl Savefile {
+    /// Opens `path`, or standard input for `-`, and reads the file's header.
+    ///
+    /// # Errors
+    /// No such file, no right, a directory, a terminal, nothing in it, not a capture, a header that is cut or unknown, a
+    /// compression that this build leaves out.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let (reader, total) = if name == "-" { standard_input() } else { file(path) }
+            .map_err(|problem| CaptureError::new(&name, 0, problem))?;
+        Self::start(name, reader, total)
+    }
+
+    /// Reads a capture from `reader`; `name` stands in the messages.
+    ///
+    /// # Errors
+    /// As [`Savefile::open`], without those of opening.
+    pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
+        Self::start(name.to_owned(), Box::new(reader), None)
+    }
+
+    fn start(name: String, reader: Box<dyn Read + Send>, total: Option<u64>) -> Result<Self, CaptureError> {
+        let progress = Progress { consumed: Arc::default(), total };
+        let counting = Counting { reader, count: Arc::clone(&progress.consumed) };
+        match recognise(Box::new(counting)) {
+            Ok((window, container)) => Ok(Self { name, window, container, seen: Seen::new(), progress, over: false }),
+            Err(problem) => Err(CaptureError::new(&name, 0, *problem)),
+        }
+    }
+
+    /// The next packet, in file order. `None` at the end and, for ever, after an error.
+    ///
+    /// # Errors
+    /// The file is cut or damaged there, or cannot be read on; everything before it has been given.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from its own buffer")]
+    pub fn next(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
+        if self.over {
+            return Ok(None);
+        }
+        let number = self.seen.packets + 1;
+        let found = match &mut self.container {
+            Container::Pcap(pcap) => pcap.next(&mut self.window, number),
+            Container::Pcapng(pcapng) => pcapng.next(&mut self.window, number),
+        };
+        match found {
+            Ok(Some(found)) => Ok(Some(Packet {
+                ts: found.ts,
+                number: self.seen.count(found.ts, found.link),
+                link: found.link,
+                interface: found.interface,
+                wire_len: found.wire_len,
+                data: self.window.get(found.data),
+            })),
+            Ok(None) => {
+                self.over = true;
+                Ok(None)
+            }
+            Err(problem) => Err(self.stop(*problem)),
+        }
+    }
+
+    #[cold]
+    fn stop(&mut self, problem: Problem) -> CaptureError {
+        self.over = true;
+        CaptureError::new(&self.name, self.seen.packets, problem)
+    }
+
+    /// What is known up to now; complete after the end.
+    pub fn info(&self) -> Info {
+        let (container, detail, drops) = match &self.container {
+            Container::Pcap(pcap) => ("pcap", pcap.detail(), None),
+            Container::Pcapng(pcapng) => ("pcapng", None, pcapng.drops()),
+        };
+        let details: Vec<&str> = detail.into_iter().chain(self.window.compression().map(Compression::name)).collect();
+        let format =
+            if details.is_empty() { container.to_owned() } else { format!("{container} ({})", details.join(", ")) };
+        Info {
+            path: self.name.clone(),
+            format,
+            packets: self.seen.packets,
+            bytes: self.window.offset(),
+            first_ts: self.seen.first_ts(),
+            last_ts: self.seen.last_ts(),
+            link_types: self.seen.links(),
+            drops,
+            snaplen: self.snaplen(),
+        }
+    }
+
+    /// The most bytes of a packet that were kept, as the file's header or its interfaces up to now tell; `None` when they
+    /// do not, or when there is no limit.
+    pub fn snaplen(&self) -> Option<u32> {
+        match &self.container {
+            Container::Pcap(pcap) => pcap.snaplen(),
+            Container::Pcapng(pcapng) => pcapng.snaplen(),
+        }
+    }
+
+    /// Bytes of the file as it lies on the disk that were read up to now.
+    pub fn bytes_consumed(&self) -> u64 {
+        self.progress.consumed()
+    }
+
+    /// The size of the file; `None` for a pipe.
+    pub fn bytes_total(&self) -> Option<u64> {
+        self.progress.total()
+    }
+
+    /// A handle that follows the reading, for a progress bar.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+impl Source for Savefile {
+    #[inline]
+    fn poll(&mut self) -> Result<Polled<'_>, CaptureError> {
+        Ok(self.next()?.map_or(Polled::End, Polled::Packet))
+    }
+
+    fn info(&mut self) -> Info {
+        Savefile::info(self)
+    }
+}
+
+type Opened = (Box<dyn Read + Send>, Option<u64>);
+
+fn file(path: &Path) -> Result<Opened, Problem> {
+    let refused = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound => Problem::Missing,
+        ErrorKind::PermissionDenied => Problem::Denied,
+        ErrorKind::IsADirectory => Problem::Directory,
+        _ => Problem::Open(error),
+    };
+    let file = File::open(path).map_err(refused)?;
+    let metadata = file.metadata().map_err(Problem::Open)?;
+    if metadata.is_dir() {
+        return Err(Problem::Directory);
+    }
+    let total = metadata.is_file().then_some(metadata.len());
+    Ok((Box::new(file), total))
+}
+
+fn standard_input() -> Result<Opened, Problem> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(Problem::Terminal);
+    }
+    // A descriptor of our own goes around the standard library's small buffer, and knows the size of a redirected file.
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let file = File::from(stdin.as_fd().try_clone_to_owned().map_err(Problem::Open)?);
+        let metadata = file.metadata().map_err(Problem::Open)?;
+        if metadata.is_dir() {
+            return Err(Problem::Directory);
+        }
+        Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+    }
+    #[cfg(not(unix))]
+    Ok((Box::new(stdin), None))
+}
+
+/// Goes through the compression, if there is one, to the container.
+fn recognise(reader: Box<dyn Read + Send>) -> Result<(Window, Container), Box<Problem>> {
+    let mut window = Window::new(reader, None);
+    window.fill(4)?;
+    if let Some(compression) = Compression::of(window.bytes()) {
+        let (first, rest) = window.into_rest();
+        let whole = Box::new(io::Cursor::new(first).chain(rest));
+        window = Window::new(compression.open(whole)?, Some(compression));
+        window.fill(4)?;
+    }
+    let inside = window.compression();
+    let container = match window.bytes() {
+        [] => return Err(Box::new(Problem::Empty { inside })),
+        first if pcap::is_ours(first) => Container::Pcap(Pcap::open(&mut window)?),
+        first if pcapng::is_ours(first) => Container::Pcapng(Pcapng::open(&mut window)?),
+        first => {
+            let first = first.iter().copied().take(4).collect();
+            return Err(Box::new(Problem::NotACapture { first, inside }));
+        }
+    };
+    Ok((window, container))
+}

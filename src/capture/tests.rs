@@ -1,0 +1,11 @@
+//! Tests of the readers through [`Savefile`]: bytes built by hand in, packets out.
+
+mod build;
+#[cfg(feature = "compression")]
+mod compressed;
+mod damage;
+mod merge;
+mod open;
+mod pcap;
+mod pcapng;
+mod write;

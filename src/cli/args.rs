@@ -1,0 +1,427 @@
+//! What was typed: the definition of every command and option, from which help, man page and completions come too.
+//! In: the arguments. Out: [`Args`]. Nothing here looks at the system.
+
+use std::ffi::{OsStr, OsString};
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::duration;
+use crate::report::Format;
+use crate::tables::schema::Table;
+use crate::time::Span;
+
+const EXAMPLES: &str = "\
+Examples:
+  finwait web.pcapng                        analyse a capture; the report goes to reports/web/
+  finwait -o out *.pcap.gz                  several captures as one, in time order
+  tcpdump -w - port 443 | finwait -         from standard input
+  finwait list --where 'fin_retransmissions_server > 0' web.pcapng
+  finwait show web.pcapng 12                the packets and states of connection 12
+  finwait live eth0 --duration 60s          watch an interface for a minute
+
+A file that is named like a command needs its folder: finwait ./report
+
+Exit status:
+  0  complete, also for a sound capture without TCP
+  1  the report is written, but the input was incomplete or damaged
+  2  nothing useful could be done";
+
+const ABOUT: &str =
+    "Both endpoints' TCP states, handshake latency, retransmitted FINs and TIME_WAIT, from a packet capture";
+
+const LONG_ABOUT: &str = "\
+finwait reads what a tap recorded of TCP connections and says what both endpoints went through: their RFC 9293 states, \
+how long handshakes took, which FINs had to come again and why, who sat in TIME_WAIT and for how long. Every guess says \
+that it is one, and every finding names the frames that prove it.";
+
+/// Everything that was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "finwait",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = EXAMPLES,
+    override_usage = "finwait [report] [OPTIONS] CAPTURE...\n       finwait COMMAND ...",
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What every command understands.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// Print the version
+    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Common {
+    /// No progress, no summary: only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// Colours in the terminal
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also into a pipe or a file
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse captures and write the report (what `finwait CAPTURE` does)
+    Report(ReportArgs),
+    /// Watch an interface; the same report as for a file
+    Live(LiveArgs),
+    /// One connection as a ladder: packets between two lanes, each side's state beside them
+    Show(ShowArgs),
+    /// One line a connection
+    List(ListArgs),
+    /// Every table and column: type, unit, meaning
+    Schema(SchemaArgs),
+    /// What can be captured on, and why not
+    Interfaces,
+    /// Completions for a shell, to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The man page to standard output, or one page a command into a folder
+    Man {
+        /// The folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Options that change the figures or how they are made.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AnalysisArgs {
+    /// How long TIME_WAIT is assumed to last where no packet shows its end: linux (60 s), windows (120 s),
+    /// macos (30 s), rfc (4 min) or a length of time
+    #[arg(long, value_name = "linux|windows|macos|rfc|TIME", default_value = "linux", value_parser = time_wait)]
+    pub time_wait: Span,
+
+    /// Verify TCP checksums of whole segments; wrong ones become anomalies
+    #[arg(long)]
+    pub verify_checksums: bool,
+
+    /// Threads for the analysis; the result is the same for any number [default: the cores, at most 4]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Width of the bars of state_census [default: so that there are at most 600]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub bucket: Option<Span>,
+}
+
+/// Options for what is written, and where.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OutputArgs {
+    /// The folder for the report [default: reports/<first capture's stem>/]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+
+    /// What to write
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = format_names(),
+          default_values = ["csv", "parquet", "json", "png", "html"])]
+    format: Vec<String>,
+
+    /// Which tables to write [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = table_names())]
+    tables: Vec<String>,
+}
+
+impl OutputArgs {
+    /// What to write, each once.
+    pub fn formats(&self) -> Vec<Format> {
+        let is_wanted = |format: &Format| self.format.iter().any(|name| name == format.name());
+        Format::ALL.into_iter().filter(is_wanted).collect()
+    }
+
+    /// The tables to write, each once, in the contract's order.
+    pub fn tables(&self) -> Vec<Table> {
+        let is_wanted = |table: &Table| self.tables.is_empty() || self.tables.iter().any(|name| name == table.name());
+        Table::ALL.into_iter().filter(is_wanted).collect()
+    }
+}
+
+/// `finwait report`.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// Captures: pcap or pcapng, plain or gzip/zstd/lz4; `-` is standard input; several are read as one
+    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    pub captures: Vec<PathBuf>,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// `finwait live`.
+#[derive(Debug, clap::Args)]
+pub struct LiveArgs {
+    /// The interface; `finwait interfaces` lists them
+    #[arg(value_name = "IFACE")]
+    pub interface: String,
+
+    /// Stop after this time: 60s, 5m; without it, Ctrl-C stops
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub duration: Option<Span>,
+
+    /// Stop after this many packets
+    #[arg(long, value_name = "N")]
+    pub packets: Option<NonZeroU64>,
+
+    /// Take only what this filter lets through, in tcpdump's language: 'tcp port 443'
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
+
+    /// Keep the packets too
+    #[arg(long, value_name = "FILE.pcapng", value_hint = ValueHint::FilePath)]
+    pub write: Option<PathBuf>,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// `finwait show`.
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// The capture, or `-`
+    #[arg(value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    pub capture: PathBuf,
+
+    /// The connection's number, as `finwait list` and the tables give it
+    #[arg(value_name = "CONN_ID")]
+    pub conn_id: NonZeroU64,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// `finwait list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Captures, as for report
+    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    pub captures: Vec<PathBuf>,
+
+    /// Only connections for which this holds: columns of the connections table, = != < <= > >=, and, or, not, ( ),
+    /// null: 'closing = reset_by_server and handshake_ns > 1s'
+    #[arg(long = "where", value_name = "EXPR")]
+    pub condition: Option<String>,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// `finwait schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// Only this table
+    #[arg(value_name = "TABLE", value_parser = table_names())]
+    pub table: Option<String>,
+}
+
+fn table_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Table::ALL.map(Table::name))
+}
+
+fn format_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+}
+
+/// The assumed stay in TIME_WAIT: a system's own, or a length of time.
+///
+/// Linux: `TCP_TIMEWAIT_LEN`, 60 s. Windows: `TcpTimedWaitDelay`, 120 s by default since Server 2003 (240 s before).
+/// macOS: twice `net.inet.tcp.msl` (15 s). RFC 9293 3.4.2: MSL is 2 min, TIME-WAIT lasts two of them.
+fn time_wait(text: &str) -> Result<Span, String> {
+    match text {
+        "linux" => Ok(Span::from_secs(60)),
+        "windows" => Ok(Span::from_secs(120)),
+        "macos" => Ok(Span::from_secs(30)),
+        "rfc" => Ok(Span::from_secs(240)),
+        _ => duration::parse(text).map_err(|_| "linux, windows, macos, rfc or a length of time such as 90s".to_owned()),
+    }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// What clap has to say: help and version too, which it prints to standard output with status 0; a mistake goes to
+/// standard error with status 2.
+pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+    Args::try_parse_from(name_the_command(typed.into_iter().collect()))
+}
+
+/// The whole definition, for man page and completions.
+pub fn definition() -> clap::Command {
+    Args::command()
+}
+
+/// Puts the command's name first: `finwait -o out x.pcap` becomes `finwait report -o out x.pcap`, and
+/// `finwait -o out list x.pcap` becomes `finwait list -o out x.pcap`. The first argument that is neither an option nor an
+/// option's value decides; what is no command's name is a capture. Without one, clap speaks for itself.
+fn name_the_command(mut typed: Vec<OsString>) -> Vec<OsString> {
+    let definition = definition();
+    let report = definition.find_subcommand("report");
+    let takes_value = |is_it: &dyn Fn(&clap::Arg) -> bool| {
+        definition
+            .get_arguments()
+            .chain(report.into_iter().flat_map(clap::Command::get_arguments))
+            .any(|arg| is_it(arg) && arg.get_action().takes_values())
+    };
+    let mut at = 1;
+    while let Some(argument) = typed.get(at) {
+        let bytes = argument.as_encoded_bytes();
+        at += match bytes {
+            b"--" => break,
+            [b'-', b'-', name @ ..] => {
+                1 + usize::from(takes_value(&|arg| arg.get_long().is_some_and(|long| long.as_bytes() == name)))
+            }
+            // `-o DIR` takes the next argument, `-oDIR` does not; the last letter of `-qo DIR` does.
+            [b'-', letters @ .., last] => {
+                let is_option = |arg: &clap::Arg| arg.get_short() == Some(char::from(*last));
+                let glued =
+                    letters.iter().any(|letter| takes_value(&|arg| arg.get_short() == Some(char::from(*letter))));
+                1 + usize::from(!glued && takes_value(&is_option))
+            }
+            _ => break,
+        };
+    }
+    let Some(first) = typed.get(at) else { return typed };
+    let is_command = |name: &OsStr| name == "help" || definition.find_subcommand(name).is_some();
+    if is_command(first) {
+        let command = typed.remove(at);
+        typed.insert(1, command);
+    } else {
+        typed.insert(1, OsString::from("report"));
+    }
+    typed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Args, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn report(line: &str) -> ReportArgs {
+        match read(line).map(|args| args.command) {
+            Ok(Command::Report(report)) => report,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_capture_is_a_report() {
+        assert_eq!(report("finwait x.pcap").captures, [PathBuf::from("x.pcap")]);
+        assert_eq!(report("finwait -").captures, [PathBuf::from("-")]);
+        assert_eq!(report("finwait x.pcap report").captures, [PathBuf::from("x.pcap"), PathBuf::from("report")]);
+        assert_eq!(report("finwait ./report").captures, [PathBuf::from("./report")]);
+        assert_eq!(report("finwait report report").captures, [PathBuf::from("report")]);
+        assert_eq!(report("finwait -- list").captures, [PathBuf::from("list")]);
+    }
+
+    #[test]
+    fn options_may_stand_before_the_capture() {
+        for line in [
+            "finwait -o out x.pcap",
+            "finwait -oout x.pcap",
+            "finwait --output out x.pcap",
+            "finwait --output=out x.pcap",
+            "finwait -qo out x.pcap",
+            "finwait -q -o out x.pcap",
+            "finwait --color never -o out x.pcap",
+            "finwait --verify-checksums -o out x.pcap",
+            "finwait x.pcap -o out",
+            "finwait -o out report x.pcap",
+        ] {
+            let args = report(line);
+            assert_eq!(args.captures, [PathBuf::from("x.pcap")], "{line}");
+            assert_eq!(args.output.output, Some(PathBuf::from("out")), "{line}");
+        }
+        assert!(matches!(read("finwait -q list x.pcap").map(|args| args.command), Ok(Command::List(_))));
+    }
+
+    #[test]
+    fn formats_and_tables_are_lists() {
+        let args = report("finwait x.pcap --format svg,csv,csv --tables anomalies,connections");
+        assert_eq!(args.output.formats(), [Format::Csv, Format::Svg]);
+        assert_eq!(args.output.tables(), [Table::Connections, Table::Anomalies]);
+        let defaults = report("finwait x.pcap").output;
+        assert_eq!(defaults.formats(), [Format::Csv, Format::Parquet, Format::Json, Format::Png, Format::Html]);
+        assert_eq!(defaults.tables(), Table::ALL);
+        assert!(read("finwait x.pcap --tables connection").is_err());
+        assert!(read("finwait x.pcap --format xls").is_err());
+    }
+
+    #[test]
+    fn the_assumed_time_wait_has_presets() {
+        let seconds = |word: &str| report(&format!("finwait x --time-wait {word}")).analysis.time_wait;
+        assert_eq!(seconds("linux"), Span::from_secs(60));
+        assert_eq!(seconds("windows"), Span::from_secs(120));
+        assert_eq!(seconds("macos"), Span::from_secs(30));
+        assert_eq!(seconds("rfc"), Span::from_secs(240));
+        assert_eq!(seconds("90"), Span::from_secs(90));
+        assert_eq!(seconds("2m"), Span::from_secs(120));
+        assert_eq!(report("finwait x").analysis.time_wait, Span::from_secs(60));
+        assert!(read("finwait x --time-wait plan9").is_err());
+    }
+
+    #[test]
+    fn mistakes_and_questions_have_clap_s_status() {
+        let status = |line: &str| read(line).map(|_| ()).map_err(|error| error.exit_code());
+        assert_eq!(status("finwait --help"), Err(0));
+        assert_eq!(status("finwait --version"), Err(0));
+        assert_eq!(status("finwait -V"), Err(0));
+        assert_eq!(status("finwait -v"), Err(0));
+        assert_eq!(status("finwait help list"), Err(0));
+        assert_eq!(status("finwait"), Err(2));
+        assert_eq!(status("finwait report"), Err(2));
+        assert_eq!(status("finwait --frobnicate"), Err(2));
+        assert_eq!(status("finwait show x.pcap 0"), Err(2));
+        assert_eq!(status("finwait x.pcap --threads 0"), Err(2));
+    }
+}

@@ -1,0 +1,98 @@
+//! TCP options. In: the bytes behind the fixed header. Out: the few that finwait uses.
+//!
+//! RFC 9293 3.2, RFC 7323 2 and 3, RFC 2018 3. Own code: etherparse's iterator ends at the first kind it has no name for, such as
+//! Multipath TCP or Fast Open, and with it everything behind that option.
+
+use crate::tcp::segment::Options;
+use crate::tcp::seq::SeqNum;
+
+/// The largest shift that means anything (RFC 7323 2.3).
+const MAX_WINDOW_SCALE: u8 = 14;
+
+/// Reads up to the end-of-list option, the last byte, or the first length that does not fit. A repeated option: the first
+/// counts.
+pub(super) fn parse(mut bytes: &[u8]) -> Options {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const WINDOW_SCALE: u8 = 3;
+    const SACK: u8 = 5;
+    const TIMESTAMPS: u8 = 8;
+
+    let mut options = Options::default();
+    // Each turn takes a byte or more off.
+    loop {
+        let (kind, length, rest) = match bytes {
+            [] | [END, ..] => return options,
+            [NO_OPERATION, rest @ ..] => {
+                bytes = rest;
+                continue;
+            }
+            [kind, length, rest @ ..] => (*kind, usize::from(*length), rest),
+            [_] => return options,
+        };
+        // The length counts its own byte and the kind's.
+        let Some((data, rest)) = length.checked_sub(2).and_then(|length| rest.split_at_checked(length)) else {
+            return options;
+        };
+        match (kind, data) {
+            (WINDOW_SCALE, &[shift]) if options.window_scale.is_none() => {
+                options.window_scale = Some(shift.min(MAX_WINDOW_SCALE));
+            }
+            (TIMESTAMPS, &[a, b, c, d, ref echo @ ..]) if options.timestamps.is_none() => {
+                if let &[e, f, g, h] = echo {
+                    options.timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+                }
+            }
+            (SACK, &[a, b, c, d, e, f, g, h, ..]) if options.sack.is_none() && data.len() % 8 == 0 => {
+                let edge = |bytes| SeqNum::new(u32::from_be_bytes(bytes));
+                options.sack = Some((edge([a, b, c, d]), edge([e, f, g, h])));
+            }
+            _ => {}
+        }
+        bytes = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_options_of_a_linux_syn_are_read() {
+        let bytes = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 1, 0, 0, 0, 0, 2, 1, 3, 3, 7];
+        let options = parse(&bytes);
+        assert_eq!(options, Options { timestamps: Some((256, 2)), window_scale: Some(7), sack: None });
+    }
+
+    #[test]
+    fn options_behind_an_unknown_one_are_read() {
+        let bytes = [30, 4, 9, 9, 254, 2, 3, 3, 15, 1];
+        assert_eq!(parse(&bytes).window_scale, Some(14));
+    }
+
+    #[test]
+    fn the_first_sack_block_counts() {
+        let mut bytes = vec![1, 1, 5, 18];
+        bytes.extend([10_u32, 20, 30, 40].iter().flat_map(|edge| edge.to_be_bytes()));
+        assert_eq!(parse(&bytes).sack, Some((SeqNum::new(10), SeqNum::new(20))));
+        assert_eq!(parse(&[5, 2, 3, 3, 1]).sack, None);
+    }
+
+    #[test]
+    fn nothing_is_read_behind_the_end_or_a_broken_length() {
+        let scale = [3, 3, 5];
+        for broken in [&[0][..], &[9, 0], &[9, 1], &[9, 200], &[9]] {
+            assert_eq!(parse(&[broken, &scale].concat()), Options::default(), "{broken:?}");
+        }
+        assert_eq!(parse(&[8, 9, 0, 0, 0, 0, 0, 0, 0, 3, 3, 5]).timestamps, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_parsed(bytes: Vec<u8>) {
+            let options = parse(&bytes);
+            prop_assert!(options.window_scale.is_none_or(|shift| shift <= MAX_WINDOW_SCALE));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the layers tell each other. In: a header read. Out: what begins behind it, and what the headers so far have told.
+
+use std::net::IpAddr;
+
+use super::fragments::{Datagram, Piece};
+use super::skip::Skip;
+use super::view::View;
+use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered};
+use crate::time::Timestamp;
+
+/// Encapsulations inside each other that are opened.
+const MAX_TUNNELS: u8 = 8;
+
+/// Where and when a packet passed.
+#[derive(Clone, Copy)]
+pub(super) struct Stamp {
+    pub(super) ts: Timestamp,
+    pub(super) ordinal: u64,
+    pub(super) frame: FrameId,
+}
+
+/// What the next byte begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Layer {
+    /// A packet of this `LINKTYPE_*`.
+    Link(u16),
+    /// An Ethernet header.
+    Ethernet,
+    /// What an EtherType announces.
+    EtherType(u16),
+    /// An IEEE 802.2 header.
+    Llc,
+    /// A PPP protocol field, perhaps behind address and control.
+    Ppp,
+    /// An IP header of either version.
+    Ip,
+    /// What an IP protocol number announces.
+    Protocol(u8),
+    /// What follows a UDP header with a well-known port.
+    Udp(UdpTunnel),
+}
+
+/// A tunnel that is known by its UDP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UdpTunnel {
+    Vxlan,
+    VxlanGpe,
+    Geneve,
+    GtpU,
+    Teredo,
+    L2tp,
+    Mpls,
+}
+
+impl UdpTunnel {
+    /// IANA's ports, and Linux's own for VXLAN.
+    pub(super) const fn by_port(port: u16) -> Option<Self> {
+        Some(match port {
+            4789 | 8472 => Self::Vxlan,
+            4790 => Self::VxlanGpe,
+            6081 => Self::Geneve,
+            2152 => Self::GtpU,
+            3544 => Self::Teredo,
+            1701 => Self::L2tp,
+            6635 => Self::Mpls,
+            _ => return None,
+        })
+    }
+}
+
+/// What one header led to.
+pub(super) enum Next<'a> {
+    /// Another header.
+    Layer(Layer, View<'a>),
+    /// A fragment of a datagram.
+    Piece(Piece<'a>),
+    /// The TCP header.
+    Tcp(View<'a>),
+    /// An ICMP error's quotation of an IP packet, and whether it reports a destination as unreachable.
+    Quote(View<'a>, bool),
+}
+
+/// Each layer's function.
+pub(super) type Step<'a> = Result<Next<'a>, Skip>;
+
+/// Shorthand for the way on.
+pub(super) const fn go<'a>(layer: Layer, view: View<'a>) -> Step<'a> {
+    Ok(Next::Layer(layer, view))
+}
+
+/// The innermost IP header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ip {
+    /// The sender; behind a home address option, the home address.
+    pub(super) src: IpAddr,
+    /// The receiver; behind a routing header, the last hop.
+    pub(super) dst: IpAddr,
+    /// Bytes on the wire, headers included; of all fragments together.
+    pub(super) len: usize,
+    /// The IPv4 identification.
+    pub(super) id: Option<u16>,
+    /// The IPv6 payload length is 0: a jumbo option or the end of the frame tells it.
+    pub(super) unsized_v6: bool,
+}
+
+/// What the headers so far have told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Walk {
+    pub(super) vlan: Option<u16>,
+    pub(super) tunnel: Option<Tunnel>,
+    pub(super) tunnels: u8,
+    pub(super) layers: u8,
+    pub(super) ip: Option<Ip>,
+}
+
+impl Walk {
+    /// Notes an encapsulation. The outermost one that has an id is reported, else the outermost.
+    pub(super) fn open(&mut self, kind: TunnelKind, id: Option<u32>) -> Result<(), Skip> {
+        self.tunnels += 1;
+        if self.tunnels > MAX_TUNNELS {
+            return Err(Skip::TooDeep);
+        }
+        if self.tunnel.is_none_or(|outer| outer.id.is_none() && id.is_some()) {
+            self.tunnel = Some(Tunnel { kind, id });
+        }
+        Ok(())
+    }
+
+    /// Notes a VLAN tag; 0 is a priority without a VLAN (IEEE 802.1Q 9.6).
+    pub(super) fn tagged(&mut self, id: u16) {
+        if self.vlan.is_none() && id != 0 {
+            self.vlan = Some(id);
+        }
+    }
+}
+
+/// What a packet comes to, with the payload's place in place of the payload.
+pub(super) enum Found {
+    Segment(Addressed, std::ops::Range<usize>),
+    Undelivered(Undelivered),
+    Datagram(Datagram),
+}
+
+/// Notes an encapsulation and goes on behind it.
+pub(super) fn opened<'a>(walk: &mut Walk, kind: TunnelKind, id: Option<u32>, layer: Layer, view: View<'a>) -> Step<'a> {
+    walk.open(kind, id)?;
+    Ok(Next::Layer(layer, view))
+}

@@ -1,0 +1,38 @@
+//! Ctrl-C: a wish to end well, with everything that was read in the report; the third one ends at once.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// 128 + SIGINT, as shells report a program that Ctrl-C ended.
+const KILLED: i32 = 130;
+
+/// How often Ctrl-C (or SIGTERM, SIGHUP) came. Clones share the count.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicUsize>);
+
+impl Interrupt {
+    /// Counts from now on. Without the right to (a handler is set already), Ctrl-C keeps what it does.
+    pub fn listen() -> Self {
+        let this = Self::default();
+        let count = this.clone();
+        // The third asks no more: a read that never returns cannot look at the count. Files under their final names are
+        // whole at any moment, so nothing half-written stays.
+        let _ = ctrlc::set_handler(move || {
+            if count.raise() >= 3 {
+                process::exit(KILLED);
+            }
+        });
+        this
+    }
+
+    /// One more; how many there are now.
+    pub fn raise(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}

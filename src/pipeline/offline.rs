@@ -1,0 +1,164 @@
+//! Captures from the first packet to the last. In: paths. Out: everything that was found, and what stopped the reading.
+
+use std::path::{Path, PathBuf};
+
+use super::engine::{Analysis, Engine, Options};
+use super::interrupt::Interrupt;
+use super::progress::Progress;
+use crate::capture::error::grouped;
+use crate::capture::savefile::Progress as Position;
+use crate::capture::{CaptureError, Info, Merge, Merged, Packet, Savefile, Source};
+use crate::error::Error;
+use crate::metrics::rows::CaptureInfo;
+
+/// Packets between two looks at the clock and at Ctrl-C.
+const LOOK_EVERY: u64 = 1024;
+
+/// Captures of one run that are open, in the order of the command line; what could not be opened stays as its error.
+pub struct Inputs {
+    captures: Vec<Result<Savefile, CaptureError>>,
+    from_stdin: bool,
+}
+
+impl Inputs {
+    /// Opens all of them.
+    ///
+    /// # Errors
+    ///
+    /// When none can be opened, or standard input is named twice. `say` is told of each that cannot, the last one excepted
+    /// when it is the error.
+    pub fn open(paths: &[PathBuf], say: &mut dyn FnMut(&dyn std::fmt::Display)) -> Result<Self, Error> {
+        let stdin = paths.iter().filter(|path| is_stdin(path)).count();
+        if stdin > 1 {
+            return Err(Error::Request("-: standard input can be read once only; name it once".to_owned()));
+        }
+        if paths.len() > usize::from(u16::MAX) {
+            return Err(Error::Request(format!("{} captures: at most {} at a time", paths.len(), u16::MAX)));
+        }
+        let captures: Vec<_> = paths.iter().map(Savefile::open).collect();
+        let mut failed: Vec<&CaptureError> = captures.iter().filter_map(|capture| capture.as_ref().err()).collect();
+        let last = if failed.len() == captures.len() { failed.pop() } else { None };
+        for error in failed {
+            say(error);
+        }
+        match last {
+            Some(error) => Err(Error::Input(error.to_string())),
+            None => Ok(Self { captures, from_stdin: stdin > 0 }),
+        }
+    }
+}
+
+/// Whether `path` stands for standard input.
+pub fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A finished run.
+pub struct Finished {
+    /// What was found.
+    pub analysis: Analysis,
+    /// What stopped the reading of inputs that had been opened, for the user: a line each.
+    pub stopped: Vec<String>,
+}
+
+/// Reads every capture to its end, or to Ctrl-C, and analyses it. `watch` sees every packet that the analysis sees.
+///
+/// # Errors
+///
+/// When the system gives no thread.
+pub fn run(
+    inputs: Inputs,
+    options: Options,
+    interrupt: &Interrupt,
+    progress: bool,
+    watch: &mut dyn FnMut(u16, &Packet<'_>),
+) -> Result<Finished, Error> {
+    let mut engine = Engine::start(options).map_err(Error::Thread)?;
+    let mut infos: Vec<CaptureInfo> = Vec::new();
+    let mut files: Vec<u16> = Vec::new();
+    let mut positions: Vec<Position> = Vec::new();
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    for (file, capture) in (0..=u16::MAX).zip(inputs.captures) {
+        match capture {
+            Ok(savefile) => {
+                infos.push(capture_info(savefile.info(), None));
+                files.push(file);
+                positions.push(savefile.progress());
+                sources.push(Box::new(savefile));
+            }
+            Err(error) => infos.push(never_opened(&error)),
+        }
+    }
+
+    // Whoever fills the pipe got the same Ctrl-C and is about to close it: take what is still in it.
+    let patience = if inputs.from_stdin { 2 } else { 1 };
+    let total = positions.iter().map(Position::total).sum();
+    let mut progress = Progress::new(progress, total);
+    let mut merge = Merge::new(sources);
+    let mut interrupted = false;
+    loop {
+        match merge.poll() {
+            Merged::Packet(index, packet) => {
+                let file = files.get(index).copied().unwrap_or_default();
+                watch(file, &packet);
+                engine.packet(file, &packet);
+            }
+            Merged::Quiet => {}
+            Merged::End => break,
+        }
+        if engine.packets() % LOOK_EVERY == 0 {
+            if interrupt.count() >= patience {
+                interrupted = true;
+                break;
+            }
+            progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
+        }
+    }
+    drop(progress);
+
+    let mut stopped = Vec::new();
+    for ((index, info), &file) in merge.infos().into_iter().enumerate().zip(&files) {
+        let unread = positions.get(index).is_some_and(|position| position.total() != Some(position.consumed()));
+        let error = match merge.error(index) {
+            Some(error) => Some(error.to_string()),
+            None if interrupted && unread => {
+                Some(format!("{}: stopped by Ctrl-C; {} packets read", info.path, grouped(info.packets)))
+            }
+            None => None,
+        };
+        stopped.extend(error.clone());
+        if let Some(slot) = infos.get_mut(usize::from(file)) {
+            *slot = capture_info(info, error);
+        }
+    }
+    Ok(Finished { analysis: engine.finish(infos), stopped })
+}
+
+/// What the summary says of a source.
+pub(super) fn capture_info(info: Info, error: Option<String>) -> CaptureInfo {
+    CaptureInfo {
+        link_types: info.link_names(),
+        path: info.path,
+        format: info.format,
+        packets: info.packets,
+        bytes: info.bytes,
+        first_ts: info.first_ts,
+        last_ts: info.last_ts,
+        drops: info.drops,
+        error,
+    }
+}
+
+fn never_opened(error: &CaptureError) -> CaptureInfo {
+    CaptureInfo {
+        path: error.name().to_owned(),
+        format: "unknown".to_owned(),
+        packets: 0,
+        bytes: 0,
+        first_ts: None,
+        last_ts: None,
+        link_types: Vec::new(),
+        drops: None,
+        error: Some(error.to_string()),
+    }
+}

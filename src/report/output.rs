@@ -1,0 +1,207 @@
+//! Where a report goes. In: a folder's path. Out: files that appear under their names only when they are whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a report, or a part of it, could not be written: which path, at which step, and what the user can do.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: cannot {step}: {cause}{advice}", path = path.display())]
+pub struct ReportError {
+    /// The folder or file that it is about.
+    pub path: PathBuf,
+    /// What was tried: `create the folder`, `write`.
+    pub step: &'static str,
+    /// What stood in the way, as the system or the encoder says it.
+    pub cause: String,
+    /// `; ` and what to do, or nothing where no advice helps.
+    pub advice: &'static str,
+    /// The kind of an input/output error, `None` for an encoder's.
+    pub kind: Option<io::ErrorKind>,
+}
+
+impl ReportError {
+    fn io(path: &Path, step: &'static str, error: &io::Error) -> Self {
+        use io::ErrorKind as K;
+        let advice = match error.kind() {
+            K::PermissionDenied | K::ReadOnlyFilesystem => "; choose a folder you may write to with -o",
+            K::NotADirectory | K::AlreadyExists | K::IsADirectory => {
+                "; something else has that name: choose another folder with -o"
+            }
+            K::StorageFull | K::QuotaExceeded => "; free some space or choose another disk with -o",
+            _ => "",
+        };
+        Self { path: path.to_owned(), step, cause: plain(error), advice, kind: Some(error.kind()) }
+    }
+
+    /// A table or picture that its encoder refused.
+    pub(super) fn encode(path: &Path, step: &'static str, cause: impl ToString) -> Self {
+        Self { path: path.to_owned(), step, cause: cause.to_string(), advice: "", kind: None }
+    }
+}
+
+/// `permission denied` for `Permission denied (os error 13)`.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// A folder that reports are written to; it exists and can be written.
+#[derive(Debug)]
+pub struct OutputDir {
+    path: PathBuf,
+}
+
+impl OutputDir {
+    /// Creates the folder and those above it where they are missing, and proves that a file can be written there: to be
+    /// called before the long work begins.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ReportError> {
+        let path = path.into();
+        fs::create_dir_all(&path).map_err(|error| ReportError::io(&path, "create the folder", &error))?;
+        let dir = Self { path };
+        drop(dir.create("trial").map_err(|error| ReportError {
+            path: dir.path.clone(),
+            step: "write into the folder",
+            ..error
+        })?);
+        Ok(dir)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins the file `name`; it has another name until [`OutputFile::commit`].
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(&self, name: &str) -> Result<OutputFile, ReportError> {
+        let path = self.path.join(name);
+        let temporary = self.path.join(format!(".{name}.{}.part", std::process::id()));
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary);
+        let file = file.map_err(|error| ReportError::io(&path, "create", &error))?;
+        Ok(OutputFile { path, temporary, writer: Some(BufWriter::with_capacity(1 << 16, file)), committed: false })
+    }
+}
+
+/// A file on its way. Dropped without [`commit`](Self::commit), it leaves nothing behind.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    writer: Option<BufWriter<File>>,
+    committed: bool,
+}
+
+impl OutputFile {
+    /// Its final path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes out what is buffered and lets go of the handle, so that many files can wait for their commit together.
+    ///
+    /// # Errors
+    /// When the rest cannot be written.
+    pub fn close(&mut self) -> Result<(), ReportError> {
+        match self.writer.take() {
+            Some(mut writer) => writer.flush().map_err(|error| ReportError::io(&self.path, "write", &error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the file its name, in place of an older one.
+    ///
+    /// # Errors
+    /// When the rest cannot be written or the file cannot be renamed.
+    pub fn commit(mut self) -> Result<PathBuf, ReportError> {
+        self.close()?;
+        fs::rename(&self.temporary, &self.path).map_err(|error| ReportError::io(&self.path, "replace", &error))?;
+        self.committed = true;
+        Ok(self.path.clone())
+    }
+
+    /// The error of a write to this file.
+    pub(super) fn failed(&self, error: &io::Error) -> ReportError {
+        ReportError::io(&self.path, "write", error)
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing can be told about a failure here, and there is nothing better to do about it.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_when_it_is_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = OutputDir::open(dir.path().join("a/b")).unwrap();
+        assert_eq!(names(out.path()), Vec::<String>::new());
+        let mut file = out.create("x.csv").unwrap();
+        file.write_all(b"whole").unwrap();
+        assert!(!file.path().exists());
+        let path = file.commit().unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"whole");
+        assert_eq!(names(out.path()), ["x.csv"]);
+    }
+
+    #[test]
+    fn an_error_before_the_commit_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = OutputDir::open(dir.path()).unwrap();
+        fs::write(dir.path().join("x.csv"), "old").unwrap();
+        let mut file = out.create("x.csv").unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(names(dir.path()), ["x.csv"]);
+        assert_eq!(fs::read(dir.path().join("x.csv")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_told_with_the_path_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("taken");
+        fs::write(&file, "").unwrap();
+        let error = OutputDir::open(&file).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}: cannot create the folder: ", file.display())), "{error}");
+        assert!(error.ends_with("choose another folder with -o"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_files_is_told_at_once() {
+        let error = OutputDir::open("/proc/self/task").unwrap_err();
+        assert_eq!(error.step, "write into the folder");
+        assert!(!error.to_string().contains("os error"), "{error}");
+    }
+}
