@@ -1,4 +1,10 @@
 //! Events → numbers. In: what a connection did. Out: the rows of the report.
 
+pub mod census;
+pub mod listeners;
+pub mod peak;
 pub mod quantiles;
 pub mod rows;
+
+#[cfg(test)]
+pub(crate) mod synthetic;
