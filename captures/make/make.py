@@ -6,13 +6,14 @@ Every capture is checked as soon as it is made, and made again (three times at m
 
 import argparse
 import inspect
+import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import lab
 import mixed  # noqa: F401  It registers its scenario.
@@ -20,6 +21,7 @@ import savefile
 from scenarios import SCENARIOS
 
 ATTEMPTS = 3
+CONTEXT = multiprocessing.get_context("spawn")  # A fresh process: nothing of one scenario can reach the next.
 
 
 def main():
@@ -44,44 +46,76 @@ def main():
 
 
 def make_all(wanted, output, jobs):
-    """Make the scenarios in parallel, each in a process of its own, the longest first."""
+    """Make the scenarios in parallel, each in a process of its own, the longest first; returns the exit status."""
+    waiting = sorted(wanted, key=lambda one: one.seconds)
+    running = {}  # the end of a worker's pipe -> (its scenario, its process)
     failed = 0
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=lab.die_with_parent, max_tasks_per_child=1)
-    with pool:
-        longest_first = sorted(wanted, key=lambda one: -one.seconds)
-        futures = {pool.submit(make, one.name, output): one for one in longest_first}
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as folder:
         try:
-            for future in as_completed(futures):
-                error, said = future.exception(), ""
-                if error is None:
-                    said = future.result()
-                else:
-                    failed += 1
-                    said = f"failed: {error}"
-                print(f"{file_name(futures[future]):28} {said}", flush=True)
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    one = waiting.pop()
+                    ours, theirs = CONTEXT.Pipe(duplex=False)
+                    running[ours] = one, CONTEXT.Process(target=work, args=(one.name, pathlib.Path(folder), theirs))
+                    running[ours][1].start()
+                    theirs.close()
+                for pipe in multiprocessing.connection.wait(running):
+                    one, process = running.pop(pipe)
+                    try:
+                        well, said = pipe.recv()
+                    except EOFError:
+                        well, said = False, "the process ended without a word"
+                    process.join()
+                    if well:
+                        os.replace(pathlib.Path(folder, file_name(one)), output / file_name(one))
+                    failed += not well
+                    print(f"{file_name(one):28} {'' if well else 'failed: '}{said}", flush=True)
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for _, process in running.values():
+                process.kill()  # Its tcpdump and its namespaces go with it.
+                process.join()
             return complain("interrupted")
     return 1 if failed else 0
 
 
-def make(name, output):
-    """Make one capture; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
+def _interrupt(*_):
+    """The first interrupt ends the run; another must not interrupt the tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def work(name, folder, pipe):
+    """Make one capture in this process; sends (done, what there is to say) into the pipe."""
+    lab.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what an interrupt ends.
+    try:
+        pipe.send((True, make(name, folder)))
+    except (OSError, lab.LabError) as error:
+        pipe.send((False, str(error)))
+
+
+def make(name, folder):
+    """Make one capture in `folder`; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
     one = next(one for one in SCENARIOS if one.name == name)
+    raw = folder / f"{name}.raw"
     wrong = []
     for attempt in range(1, ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory() as folder:
-            raw = pathlib.Path(folder, "raw.pcap")
-            try:
-                counters = record(one, raw)
-                frames = savefile.frames(raw)
-                reason = problem(one, frames, counters)
-            except (OSError, lab.LabError) as error:
-                reason = f"{type(error).__name__}: {error}"
-            if reason is None:
-                deliver(one, raw, output, counters)
-                note = "" if attempt == 1 else f", at attempt {attempt} ({'; '.join(wrong)})"
-                return f"{len(frames)} packets{note}"
+        try:
+            counters = record(one, raw)
+            frames = savefile.frames(raw)
+            reason = problem(one, frames, counters)
+        except (OSError, lab.LabError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        if reason is None:
+            if one.pcapng:
+                savefile.to_pcapng(raw, folder / file_name(one), "tap", one.run.__doc__.splitlines()[0], *counters)
+            else:
+                os.replace(raw, folder / file_name(one))
+            note = "" if attempt == 1 else f", at attempt {attempt} ({'; '.join(wrong)})"
+            return f"{len(frames)} packets{note}"
         wrong.append(reason)
     raise lab.LabError("; ".join(wrong))
 
@@ -118,16 +152,6 @@ def problem(one, frames, counters):
     return None
 
 
-def deliver(one, raw, output, counters):
-    """Put a checked capture under its final name, at once and whole."""
-    partial = output / f".{file_name(one)}.part"
-    if one.pcapng:
-        savefile.to_pcapng(raw, partial, "tap", one.run.__doc__.splitlines()[0], *counters)
-    else:
-        partial.write_bytes(raw.read_bytes())
-    os.replace(partial, output / file_name(one))
-
-
 def file_name(one):
     """The file a scenario becomes."""
     return one.name + (".pcapng" if one.pcapng else ".pcap")
@@ -140,4 +164,5 @@ def complain(message):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make.py --list | head` is no error.
     sys.exit(main())
