@@ -5,6 +5,7 @@ Every capture is checked as soon as it is made, and made again (three times at m
 """
 
 import argparse
+import contextlib
 import inspect
 import multiprocessing
 import multiprocessing.connection
@@ -18,6 +19,7 @@ import time
 import lab
 import mixed  # noqa: F401  It registers its scenario.
 import savefile
+import truth
 from scenarios import SCENARIOS
 
 ATTEMPTS = 3
@@ -41,11 +43,14 @@ def main():
         return complain(f"no such capture: {', '.join(sorted(unknown))} (--list names them)")
     if reason := lab.missing():
         return complain(reason)
-    options.output.mkdir(parents=True, exist_ok=True)
-    return make_all(wanted, options.output.resolve(), options.jobs)
+    if reason := truth.prepare():
+        complain(f"no record of the kernel's own states: {reason}")
+    output = options.output.resolve()
+    (output if reason else output / "truth").mkdir(parents=True, exist_ok=True)
+    return make_all(wanted, output, options.jobs, with_truth=not reason)
 
 
-def make_all(wanted, output, jobs):
+def make_all(wanted, output, jobs, with_truth):
     """Make the scenarios in parallel, each in a process of its own, the longest first; returns the exit status."""
     waiting = sorted(wanted, key=lambda one: one.seconds)
     running = {}  # the end of a worker's pipe -> (its scenario, its process)
@@ -58,7 +63,7 @@ def make_all(wanted, output, jobs):
                 while waiting and len(running) < jobs:
                     one = waiting.pop()
                     ours, theirs = CONTEXT.Pipe(duplex=False)
-                    running[ours] = one, CONTEXT.Process(target=work, args=(one.name, pathlib.Path(folder), theirs))
+                    running[ours] = one, CONTEXT.Process(target=work, args=(one.name, pathlib.Path(folder), with_truth, theirs))
                     running[ours][1].start()
                     theirs.close()
                 for pipe in multiprocessing.connection.wait(running):
@@ -68,8 +73,8 @@ def make_all(wanted, output, jobs):
                     except EOFError:
                         well, said = False, "the process ended without a word"
                     process.join()
-                    if well:
-                        os.replace(pathlib.Path(folder, file_name(one)), output / file_name(one))
+                    for name in [file_name(one)] + [f"truth/{one.name}.json"] * with_truth if well else []:
+                        os.replace(pathlib.Path(folder, os.path.basename(name)), output / name)
                     failed += not well
                     print(f"{file_name(one):28} {'' if well else 'failed: '}{said}", flush=True)
         except KeyboardInterrupt:
@@ -77,6 +82,9 @@ def make_all(wanted, output, jobs):
                 process.kill()  # Its tcpdump and its namespaces go with it.
                 process.join()
             return complain("interrupted")
+        finally:
+            if with_truth:
+                truth.tidy_up()
     return 1 if failed else 0
 
 
@@ -87,24 +95,24 @@ def _interrupt(*_):
     raise KeyboardInterrupt
 
 
-def work(name, folder, pipe):
+def work(name, folder, with_truth, pipe):
     """Make one capture in this process; sends (done, what there is to say) into the pipe."""
     lab.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what an interrupt ends.
     try:
-        pipe.send((True, make(name, folder)))
+        pipe.send((True, make(name, folder, with_truth)))
     except (OSError, lab.LabError) as error:
         pipe.send((False, str(error)))
 
 
-def make(name, folder):
-    """Make one capture in `folder`; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
+def make(name, folder, with_truth):
+    """Make one capture in `folder`, and NAME.json beside it if the kernel's own record is wanted; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
     one = next(one for one in SCENARIOS if one.name == name)
     raw = folder / f"{name}.raw"
     wrong = []
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            counters = record(one, raw)
+            counters, endpoints = record(one, raw, with_truth)
             frames = savefile.frames(raw)
             reason = problem(one, frames, counters)
         except (OSError, lab.LabError) as error:
@@ -114,15 +122,17 @@ def make(name, folder):
                 savefile.to_pcapng(raw, folder / file_name(one), "tap", one.run.__doc__.splitlines()[0], *counters)
             else:
                 os.replace(raw, folder / file_name(one))
+            if with_truth:
+                truth.save(folder / f"{name}.json", file_name(one), endpoints)
             note = "" if attempt == 1 else f", at attempt {attempt} ({'; '.join(wrong)})"
             return f"{len(frames)} packets{note}"
         wrong.append(reason)
     raise lab.LabError("; ".join(wrong))
 
 
-def record(one, path):
-    """Run a scenario under a capture; returns tcpdump's counters (received, dropped)."""
-    with lab.Lab(one.net, **one.lab) as laboratory:
+def record(one, path, with_truth):
+    """Run a scenario under a capture; returns tcpdump's counters (received, dropped) and the kernel's own record, if wanted."""
+    with truth.Record(one.net) if with_truth else contextlib.nullcontext() as kernel, lab.Lab(one.net, **one.lab) as laboratory:
         early = inspect.isgeneratorfunction(one.run)
         steps = one.run(laboratory) if early else iter((None,))
         next(steps)
@@ -133,7 +143,7 @@ def record(one, path):
             one.run(laboratory)
         time.sleep(0.1)
         laboratory.check()
-        return capture.stop()
+        return capture.stop(), kernel and kernel.endpoints()
 
 
 def problem(one, frames, counters):
