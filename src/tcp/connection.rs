@@ -48,6 +48,11 @@ pub struct Connection {
     pub unreachable: bool,
     /// The capture shows no SYN of this connection.
     pub midstream: bool,
+    /// The side whose last RST answered an ACK of something else, out of SYN-SENT, if it has not tried again since: its peer
+    /// accepts that RST, whatever it was in.
+    pub stale_reset: Option<Side>,
+    /// An RST towards SYN-SENT that should have been ignored: what the client does next shows whether it was.
+    refusal: Option<Box<Note>>,
     latest: Option<Timestamp>,
 }
 
@@ -77,6 +82,8 @@ impl Connection {
             accept_queue_overflow: false,
             unreachable: false,
             midstream,
+            stale_reset: None,
+            refusal: None,
             latest: None,
         }
     }
@@ -132,8 +139,13 @@ impl Connection {
 
     /// A SYN that begins or repeats a connection attempt.
     fn feed_syn(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let first = self.end(side).iss.is_none();
-        let repeat = self.end(side).iss == Some(seg.seq);
+        // Its ISS may be known already, from the SYN-ACK that answered it before it was recorded.
+        let first = !self.log.iter().any(|note| note.side == side && note.flags.is_bare_syn())
+            && self.end(side).iss.is_none_or(|iss| iss == seg.seq);
+        let repeat = !first && self.end(side).iss == Some(seg.seq);
+        if self.stale_reset == Some(side) {
+            self.stale_reset = None;
+        }
         if repeat {
             self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn]);
             if !self.end(side.peer()).syn_ack {
@@ -331,10 +343,15 @@ impl Connection {
         if state == Some(State::Closed) {
             self.life.confirm_last(side, seg.ts);
         }
-        if !accepted || answers_stale_ack {
-            if !accepted {
-                self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+        if !accepted {
+            self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+            if self.state(peer) == Some(State::SynSent) && self.end(side).last_sent.is_none() {
+                self.refusal = Some(Box::new(self.note(side, seg)));
             }
+            return outcome;
+        }
+        if answers_stale_ack {
+            self.stale_reset = Some(side);
             return outcome;
         }
         // A bare RST with the acknowledged number answers a SYN-ACK that no socket had asked for.
@@ -355,6 +372,19 @@ impl Connection {
         }
         self.push(note);
         outcome
+    }
+
+    /// Was the SYN answered by an RST that should have been ignored?
+    pub const fn oddly_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// The client took that RST for a refusal: it has tried anew since, with another ISN.
+    pub fn accept_refusal(&mut self) {
+        let Some(mut note) = self.refusal.take() else { return };
+        note.rcv = Stimuli::NONE.with(Stimulus::RcvRst);
+        self.reset = Some(Reset { side: note.side, ts: note.ts, note: self.log.len(), after_close: false });
+        self.push(*note);
     }
 
     /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
@@ -595,6 +625,7 @@ impl Connection {
         if let Some(reset) = &mut self.reset {
             reset.side = reset.side.peer();
         }
+        self.stale_reset = self.stale_reset.map(Side::peer);
         self.anomalies.flip();
         self.life = Life::new(Self::start(self.midstream));
         self.retell();
