@@ -14,6 +14,9 @@ use crate::time::{Span, Timestamp};
 /// Notes beyond this many are not kept: no sound connection comes near it, and a hostile one must not grow.
 const MAX_NOTES: usize = 4_096;
 
+/// An endpoint may take this long to answer beyond the round trip.
+const SLOW_ANSWER: Span = Span::from_millis(1);
+
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -149,7 +152,7 @@ impl Connection {
         if repeat {
             self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn]);
             if !self.end(side.peer()).syn_ack {
-                self.doubt(side, Stimulus::RcvSyn);
+                self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
         } else if !first {
             let old = self.end(side).iss.map_or(0, SeqNum::raw);
@@ -209,7 +212,7 @@ impl Connection {
             self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn]);
             if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
-                self.doubt(side, Stimulus::RcvSynAck);
+                self.doubt(side, seg.ts, Stimulus::RcvSynAck);
             }
         } else if self.end(side).syn_ack {
             self.anomalies.note(AnomalyKind::IsnChanged, side, seg, || {
@@ -268,7 +271,7 @@ impl Connection {
         if outcome.repeat && self.end(side).fin_end == Some(seg.end()) {
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
             if !self.end(side).fin_acked {
-                self.doubt(side, Stimulus::RcvFin);
+                self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
         }
         note.snd = stimulus::sent(self.end(side), self.end(peer), self.state(side), seg);
@@ -286,12 +289,16 @@ impl Connection {
             self.end_mut(peer).fin_unanswered = false;
         }
         if let Some(ack) = seg.acknowledges() {
+            self.end_mut(side).rcv_nxt = Some(ack);
             self.check_ack(side, seg, ack);
-            if self.end(peer).syn_ack && self.end(peer).syn_covered_by(ack) {
+            let belongs = self.midstream || self.end(side).iss.is_some() || self.end(peer).syn_acceptably_acked(ack);
+            if belongs {
                 let end = self.end_mut(peer);
-                end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+                if end.syn_ack && end.syn_covered_by(ack) {
+                    end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+                }
+                end.acked(ack, seg.ts);
             }
-            self.end_mut(peer).acked(ack, seg.ts);
             self.arrived_unseen(side, seg);
         }
 
@@ -451,6 +458,9 @@ impl Connection {
         self.midstream = false;
         self.life = Life::new(Self::start(false));
         self.life.retell(&self.log, Self::start(false));
+        for note in &self.log {
+            self.life.confirm(&self.log, note.side, note.ts, note.flags.has_all(Flags::ACK).then_some(note.ack), false);
+        }
     }
 
     /// `side` repeats itself at `ts`: whatever passed towards it early enough to have arrived before, and would have made
@@ -479,11 +489,12 @@ impl Connection {
         self.retell();
     }
 
-    /// `side` repeats what the peer has not answered: the copies before it may not have arrived.
-    fn doubt(&mut self, side: Side, stimulus: Stimulus) {
+    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
+    fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
+        let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
-            if note.rcv.has(stimulus) {
+            if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
                 note.acted = Acted::Doubtful;
                 changed = true;
             }

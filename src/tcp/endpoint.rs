@@ -47,6 +47,8 @@ pub struct Endpoint {
     pub snd_una: Option<SeqNum>,
     /// When `snd_una` last moved.
     pub snd_una_ts: Option<Timestamp>,
+    /// The acknowledgement in its last packet: its RCV.NXT then.
+    pub rcv_nxt: Option<SeqNum>,
     /// Behind its FIN.
     pub fin_end: Option<SeqNum>,
     /// Its FIN has been sent but something before it was missing, so it has not acted yet.

@@ -21,6 +21,9 @@ pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Opti
             return acks_syn;
         }
     }
+    if receiver.rcv_nxt == Some(seg.seq) {
+        return true;
+    }
     let (Some(low), Some(high)) = (sender.snd_una.or(sender.first_seq), sender.snd_nxt()) else {
         return true;
     };
