@@ -235,6 +235,7 @@ impl Connection {
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
         end.syn_ack = true;
+        end.rcv_nxt = Some(seg.ack);
         end.syn_unanswered = true;
         if let Some(scale) = seg.options.window_scale {
             end.window_scale = scale;
@@ -300,6 +301,7 @@ impl Connection {
                 end.acked(ack, seg.ts);
             }
             self.arrived_unseen(side, seg);
+            self.arrived_after_all(side, ack);
         }
 
         let again = seg.payload_len > 0 && {
@@ -408,6 +410,22 @@ impl Connection {
         self.push(note);
     }
 
+    /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
+    fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
+        if !self.end(side.peer()).fin_covered_by(ack) {
+            return;
+        }
+        let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        if self.log.iter().any(|note| carries_fin(note) && note.acted == Acted::Believed) {
+            return;
+        }
+        let Some(last) = self.log.iter().rposition(carries_fin) else { return };
+        let own_last = self.log.iter().rposition(|note| note.side == side);
+        self.log[last].acted = Acted::Believed;
+        self.log[last].after = own_last.map_or(last, |own| own.max(last));
+        self.retell();
+    }
+
     /// Counts the payload and moves SND.NXT; gives a proof to notes that waited for the sender's next number.
     fn take_bytes(&mut self, side: Side, seg: &Segment) -> u64 {
         let end = &mut self.ends[side.index()];
@@ -463,15 +481,20 @@ impl Connection {
         }
     }
 
-    /// `side` repeats itself at `ts`: whatever passed towards it early enough to have arrived before, and would have made
-    /// the repeat needless, did not act.
+    /// `side` repeats itself at `ts`, in the note that comes next: whatever passed towards it early enough to have arrived
+    /// before, and would have made the repeat needless, did not act.
     fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus]) {
         let reach = self.end(side).reach.unwrap_or(Span::ZERO);
+        let newest = self.log.len();
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
-            let arrived_before = ts.since(note.ts) > reach;
-            if arrived_before && needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                note.acted = Acted::Disproved;
+            if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
+                if ts.since(note.ts) > reach {
+                    note.acted = Acted::Disproved;
+                } else {
+                    // They crossed: it acts, but only after the repeat was sent.
+                    note.after = newest;
+                }
                 changed = true;
             }
         }

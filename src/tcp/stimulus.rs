@@ -62,15 +62,16 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
     stimuli
 }
 
-/// What the acknowledgement in this segment means to `receiver`, if it is the first to say it since `receiver` last
-/// sent its SYN or FIN.
+/// What the acknowledgement in this segment means to `receiver`: told by the first segment that says it since `receiver` last
+/// sent its SYN or FIN, and by every one with a FIN, which may have to stand in for one that died.
 pub fn acknowledged(receiver: &Endpoint, seg: &Segment) -> Stimuli {
     let mut stimuli = Stimuli::NONE;
+    let fin = seg.flags.has_all(Flags::FIN);
     if let Some(ack) = seg.acknowledges() {
-        if receiver.syn_unanswered && receiver.syn_covered_by(ack) {
+        if (receiver.syn_unanswered || fin) && receiver.syn_covered_by(ack) {
             stimuli = stimuli.with(Stimulus::RcvAckOfSyn);
         }
-        if receiver.fin_unanswered && receiver.fin_covered_by(ack) {
+        if (receiver.fin_unanswered || fin) && receiver.fin_covered_by(ack) {
             stimuli = stimuli.with(Stimulus::RcvAckOfFin);
         }
     }
