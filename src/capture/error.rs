@@ -207,7 +207,7 @@ pub enum Problem {
     /// The name is none of an interface's.
     #[error("no such interface; there are: {}", if .there.is_empty() { "none".to_owned() } else { .there.join(", ") })]
     NoInterface {
-        /// The interfaces of this machine.
+        /// The interfaces of this machine that are switched on.
         there: Vec<String>,
     },
     /// The system lets only the privileged capture.
@@ -278,7 +278,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

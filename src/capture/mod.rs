@@ -22,6 +22,7 @@ pub mod savefile;
 #[cfg(test)]
 mod tests;
 mod window;
+mod words;
 pub mod write;
 
 pub use decompress::Compression;
