@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::LinkType;
-use super::decompress::Compression;
+use super::compression::Compression;
 
 /// What stopped a source, with its name and what had been read by then. Prints as one line:
 /// `cut.pcap: the file ends inside record 18,220 (offset 1,402,113: 96 of 1,514 bytes); 18,219 packets read`.

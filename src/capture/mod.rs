@@ -7,6 +7,7 @@
 
 use crate::time::Timestamp;
 
+mod compression;
 mod decompress;
 pub mod error;
 #[cfg(feature = "live")]
@@ -25,7 +26,7 @@ mod window;
 mod words;
 pub mod write;
 
-pub use decompress::Compression;
+pub use compression::Compression;
 pub use error::{CaptureError, Problem};
 pub use info::Info;
 pub use merge::{Merge, Merged};
