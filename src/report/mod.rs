@@ -1,6 +1,9 @@
 //! Tables → files, pages and text. In: the rows of a run. Out: csv, parquet, json, png, svg, html and the terminal.
 
+pub mod csv;
+pub mod json;
 pub mod output;
+pub mod parquet;
 pub mod terminal;
 
 use crate::metrics::rows::{Summary, Tables};

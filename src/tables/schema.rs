@@ -1,4 +1,13 @@
-//! The one place that names tables and columns. In: rows. Out: cells, and the dictionary that `finwait schema` prints.
+//! The one place that names tables and columns. In: rows. Out: their cells, one by one, with type, unit and meaning.
+
+use super::cell::Column;
+use super::cell::Kind::{Flag, Integer, Real, Text, Time};
+use crate::metrics::rows::{
+    AnomalyRow, CensusRow, ConnectionRow, FinRetransmissionRow, ListenerRow, TimeWaitRow, TransitionRow,
+};
+use crate::tcp::state::Side;
+
+pub use super::dictionary::{json, text};
 
 /// A table of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,18 +47,201 @@ impl Table {
         }
     }
 
+    /// What one of its rows is.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Connections => "a row a connection: one incarnation of a 4-tuple",
+            Self::Transitions => "a row a change of state of one endpoint",
+            Self::FinRetransmissions => "a row a repeated FIN",
+            Self::TimeWait => "a row a stay of one endpoint in TIME_WAIT",
+            Self::Listeners => "a row a server address and port that was connected to",
+            Self::StateCensus => {
+                "a row a time bucket, side and state: how many endpoints were in it at the bucket's end"
+            }
+            Self::Anomalies => "a row the first of a kind in a connection and side",
+        }
+    }
+
     /// The table with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 }
 
-/// The dictionary as text for a person.
-pub fn text() -> String {
-    String::new()
+/// A row of a table.
+pub trait Row: Sized + Sync + 'static {
+    /// The table it stands in.
+    const TABLE: Table;
+    /// The table's columns, in their order.
+    fn columns() -> &'static [Column<Self>];
 }
 
-/// The dictionary as one JSON array of tables.
-pub fn json() -> String {
-    String::new()
+const C: usize = Side::Client.index();
+const S: usize = Side::Server.index();
+
+/// `name kind unit meaning = the value in the row`, a column a line; `files` resolves a frame's input.
+macro_rules! table {
+    ($row:ident, $table:ident, |$r:ident, $files:ident| {
+        $($name:literal $kind:ident $unit:literal $meaning:literal = $cell:expr;)+
+    }) => {
+        impl Row for $row {
+            const TABLE: Table = Table::$table;
+            fn columns() -> &'static [Column<Self>] {
+                static COLUMNS: &[Column<$row>] = &[$(Column {
+                    name: $name,
+                    kind: $kind,
+                    unit: $unit,
+                    meaning: $meaning,
+                    #[allow(unused_variables, reason = "only frames need the names of the inputs")]
+                    cell: |$r, $files| $cell.into(),
+                },)+];
+                COLUMNS
+            }
+        }
+    };
 }
+
+table!(ConnectionRow, Connections, |r, files| {
+    "conn_id" Integer "" "number of the connection, from 1, in the order of first frames" = r.conn_id;
+    "client_ip" Text "" "address of the side that opened: it sent the first SYN, or received the SYN-ACK; see role_known" = r.who.client.ip;
+    "client_port" Integer "" "its port" = r.who.client.port;
+    "server_ip" Text "" "address of the other side" = r.who.server.ip;
+    "server_port" Integer "" "its port" = r.who.server.port;
+    "ip_version" Integer "" "4 or 6" = r.who.ip_version();
+    "role_known" Flag "" "a SYN or SYN-ACK shows who opened; else the client is the side with the higher port, or the first sender" = r.who.role_known;
+    "vlan" Integer "" "VLAN id of its first frame; null outside a VLAN" = r.who.vlan;
+    "tunnel" Text "" "tunnel of its first frame, with its id, such as `vxlan 42`; null outside a tunnel" = r.who.tunnel;
+    "first_ts" Time "" "least timestamp of its packets" = r.first_ts;
+    "last_ts" Time "" "greatest timestamp of its packets" = r.last_ts;
+    "first_frame" Integer "" "its first packet, as Wireshark numbers it" = r.first_frame;
+    "last_frame" Integer "" "its last packet" = r.last_frame;
+    "packets_client" Integer "packets" "TCP segments the client sent, retransmissions and the tap's copies included" = r.packets[C];
+    "packets_server" Integer "packets" "TCP segments the server sent, likewise" = r.packets[S];
+    "wire_bytes_client" Integer "bytes" "IP bytes the client sent, headers and the tap's copies included" = r.wire_bytes[C];
+    "wire_bytes_server" Integer "bytes" "IP bytes the server sent, likewise" = r.wire_bytes[S];
+    "capture_copies_client" Integer "packets" "packets of the client that the tap recorded twice" = r.capture_copies[C];
+    "capture_copies_server" Integer "packets" "packets of the server that the tap recorded twice" = r.capture_copies[S];
+    "payload_bytes_client" Integer "bytes" "distinct stream bytes from the client: repeats count once, bytes cut by snaplen count, bytes in an RST do not" = r.payload_bytes[C];
+    "payload_bytes_server" Integer "bytes" "distinct stream bytes from the server, likewise" = r.payload_bytes[S];
+    "opening" Text "" "handshake, simultaneous, refused, no_answer, half_open, aborted, unreachable or midstream" = r.opening.name();
+    "syn_packets" Integer "packets" "copies of the SYN seen, the first and the tap's copies included" = r.syn_packets;
+    "syn_ack_packets" Integer "packets" "copies of the SYN-ACK seen, likewise" = r.syn_ack_packets;
+    "connect_ns" Integer "ns" "first SYN to first SYN-ACK: what connect() waits at this tap; null when refused or simultaneous" = r.connect_ns;
+    "syn_to_syn_ack_ns" Integer "ns" "the SYN that was answered to its SYN-ACK; null where a retransmission leaves it open which one was" = r.syn_to_syn_ack_ns;
+    "syn_ack_to_ack_ns" Integer "ns" "the SYN-ACK that was acknowledged to the first ACK that covers it; null where a repeat leaves it open" = r.syn_ack_to_ack_ns;
+    "handshake_ns" Integer "ns" "first SYN to the ACK that completes the handshake; simultaneous: to the ACK that makes the later side ESTABLISHED; null when refused" = r.handshake_ns;
+    "tap" Text "" "where the capture was taken: near_client, near_server, between or unknown" = r.tap.name();
+    "closing" Text "" "fin, simultaneous, unfinished, half_closed, reset_by_client, reset_by_server, open or evicted" = r.closing.name();
+    "active_closer" Text "" "side whose FIN was sent first: client, server, or both when the FINs crossed; null without a FIN" = r.active_closer.map(|closer| closer.name());
+    "client_state" Text "" "RFC 9293 state of the client when the capture ended; null when nothing is known of it" = r.states[C];
+    "server_state" Text "" "RFC 9293 state of the server when the capture ended; null when nothing is known of it" = r.states[S];
+    "fin_retransmissions_client" Integer "packets" "repeats of its FIN by the client" = r.fin_retransmissions[C];
+    "fin_retransmissions_server" Integer "packets" "repeats of its FIN by the server" = r.fin_retransmissions[S];
+    "close_wait_client_ns" Integer "ns" "how long the client sat in CLOSE_WAIT: its application had not closed" = r.close_wait_ns[C];
+    "close_wait_server_ns" Integer "ns" "how long the server sat in CLOSE_WAIT, likewise" = r.close_wait_ns[S];
+    "retransmissions_client" Integer "packets" "data segments of the client that carry bytes seen before; keep-alives and probes apart" = r.retransmissions[C];
+    "retransmissions_server" Integer "packets" "data segments of the server that carry bytes seen before, likewise" = r.retransmissions[S];
+    "history" Text "" "what happened, a letter a thing, upper case for the client, as Zeek writes it" = r.history.as_str();
+    "conn_state" Text "" "how it began and ended, as Zeek writes it" = r.conn_state;
+    "syn_retransmissions" Integer "packets" "repeats of the client's SYN; copies made by the tap or the network apart" = r.syn_retransmissions;
+    "syn_ack_retransmissions" Integer "packets" "repeats of the server's SYN-ACK, likewise" = r.syn_ack_retransmissions;
+    "accept_queue_overflow" Flag "" "the SYN-ACK came again after the final ACK had passed, and not because that ACK was lost" = r.accept_queue_overflow;
+    "first_file" Text "" "input that first_frame stands in; null with a single input" = files.name(r.first_frame);
+    "last_file" Text "" "input that last_frame stands in; null with a single input" = files.name(r.last_frame);
+});
+
+table!(TransitionRow, Transitions, |r, files| {
+    "conn_id" Integer "" "the connection" = r.conn_id;
+    "side" Text "" "the endpoint that changed: client or server" = r.side;
+    "step" Integer "" "number of the change, from 1 per side" = r.step;
+    "from_state" Text "" "RFC 9293 state before; null when the capture began in the middle" = r.from_state;
+    "to_state" Text "" "RFC 9293 state after" = r.to_state;
+    "ts" Time "" "when the packet that shows the change passed the tap, or the timer ran out" = r.ts;
+    "frame" Integer "" "that packet; null for a timer" = r.frame;
+    "trigger" Text "" "what made it change: `snd SYN`, `rcv ACK of FIN`, `timeout 2MSL` …" = r.trigger;
+    "evidence" Text "" "observed: its own packet; inferred: a packet on its way to it; assumed: a timer" = r.evidence.name();
+    "confirmed" Flag "" "a later packet of its own proves the change" = r.confirmed;
+    "earliest_ts" Time "" "the endpoint did not change before this, on the tap's clock; null where nothing bounds it" = r.earliest_ts;
+    "latest_ts" Time "" "nor after this, likewise" = r.latest_ts;
+    "retracted" Flag "" "believed at the time and disproved later: kept for audit, left out of every count" = r.retracted;
+    "rfc" Text "" "section of RFC 9293 that has the change" = r.rfc;
+    "file" Text "" "input that the frame stands in; null with a single input" = r.frame.and_then(|frame| files.name(frame));
+});
+
+table!(FinRetransmissionRow, FinRetransmissions, |r, files| {
+    "conn_id" Integer "" "the connection" = r.conn_id;
+    "side" Text "" "who repeated its FIN: client or server" = r.side;
+    "attempt" Integer "" "1 for the first repeat" = r.attempt;
+    "ts" Time "" "when the repeat passed the tap" = r.ts;
+    "frame" Integer "" "the repeat" = r.frame;
+    "first_fin_ts" Time "" "when the first copy passed the tap" = r.first_fin_ts;
+    "since_previous_ns" Integer "ns" "time since the copy before it" = r.since_previous_ns;
+    "sender_state" Text "" "the sender's state: FIN_WAIT_1, CLOSING or LAST_ACK" = r.sender_state;
+    "receiver_state" Text "" "the receiver's state" = r.receiver_state;
+    "cause" Text "" "fin_lost: the FIN before it never arrived; ack_lost: its ACK had passed the tap, or a D-SACK shows that it had arrived; unanswered: the peer sends nothing after this copy; undecided" = r.cause.name();
+    "backoff" Real "" "since_previous divided by the interval before it; null for the first repeat" = r.backoff;
+    "file" Text "" "input that the frame stands in; null with a single input" = files.name(r.frame);
+});
+
+table!(TimeWaitRow, TimeWait, |r, files| {
+    "conn_id" Integer "" "the connection" = r.conn_id;
+    "side" Text "" "who stayed: client or server" = r.side;
+    "entered_ts" Time "" "when it entered TIME_WAIT" = r.entered_ts;
+    "restarts" Integer "" "repeated FINs that restarted the 2MSL timer" = r.restarts;
+    "last_restart_ts" Time "" "the last of them; null without" = r.last_restart_ts;
+    "proof_of_life_ts" Time "" "the last packet it sent from TIME_WAIT; null without" = r.proof_of_life_ts;
+    "ended_ts" Time "" "when the stay ended; null for capture_end" = r.ended_ts;
+    "end" Text "" "reused by a new incarnation; answered_reset: a late segment drew an RST; reset: an RST killed it; assumed: the assumed time ran out; capture_end: still in it" = r.end.name();
+    "at_least_ns" Integer "ns" "proof of life or restart, less the entry: proved" = r.at_least_ns;
+    "at_most_ns" Integer "ns" "the stay was no longer than this; null when nothing bounds it" = r.at_most_ns;
+    "duration_ns" Integer "ns" "end less entry; null for capture_end; an assumption where end is assumed" = r.duration_ns;
+    "assumed_ns" Integer "ns" "the 2MSL that was used" = r.assumed_ns;
+});
+
+table!(ListenerRow, Listeners, |r, files| {
+    "server_ip" Text "" "the listener's address" = r.server.ip;
+    "server_port" Integer "" "its port" = r.server.port;
+    "attempts" Integer "connections" "connections that began with a SYN to it or a SYN-ACK from it" = r.attempts;
+    "established" Integer "connections" "attempts that completed, simultaneous opens included" = r.established;
+    "refused" Integer "connections" "attempts that it answered with an RST" = r.refused;
+    "no_answer" Integer "connections" "attempts that nothing answered" = r.no_answer;
+    "half_open" Integer "connections" "attempts whose SYN-ACK was never acknowledged" = r.half_open;
+    "aborted" Integer "connections" "attempts that the client reset before they completed" = r.aborted;
+    "connect_p50_ns" Integer "ns" "median of connect_ns, nearest rank, as all quantiles here" = r.connect.p50;
+    "connect_p90_ns" Integer "ns" "90th percentile of connect_ns" = r.connect.p90;
+    "connect_p99_ns" Integer "ns" "99th percentile of connect_ns" = r.connect.p99;
+    "connect_max_ns" Integer "ns" "greatest connect_ns" = r.connect.max;
+    "handshake_p50_ns" Integer "ns" "median of handshake_ns" = r.handshake.p50;
+    "handshake_p90_ns" Integer "ns" "90th percentile of handshake_ns" = r.handshake.p90;
+    "handshake_p99_ns" Integer "ns" "99th percentile of handshake_ns" = r.handshake.p99;
+    "handshake_max_ns" Integer "ns" "greatest handshake_ns" = r.handshake.max;
+    "syn_retransmissions" Integer "packets" "repeats of clients' SYNs" = r.syn_retransmissions;
+    "syn_ack_retransmissions" Integer "packets" "repeats of its SYN-ACKs" = r.syn_ack_retransmissions;
+    "half_open_peak" Integer "connections" "most connections in SYN_RECEIVED at once: its SYN queue as the tap sees it" = r.half_open_peak;
+    "half_open_peak_ts" Time "" "when that was first reached; null when it never was in SYN_RECEIVED" = r.half_open_peak_ts;
+    "accept_queue_overflows" Integer "connections" "connections whose SYN-ACK was repeated after their final ACK had passed, and not because that ACK was lost" = r.accept_queue_overflows;
+    "fin_retransmissions" Integer "packets" "repeats of FINs by either side of its connections" = r.fin_retransmissions;
+    "close_wait_p99_ns" Integer "ns" "99th percentile of its own stays in CLOSE_WAIT" = r.close_wait_p99_ns;
+    "time_wait_peak" Integer "connections" "most of its own endpoints in TIME_WAIT at once, assumed ends included" = r.time_wait_peak;
+});
+
+table!(CensusRow, StateCensus, |r, files| {
+    "bucket_ts" Time "" "the bucket's end, where the endpoints are counted" = r.bucket_ts;
+    "side" Text "" "client or server" = r.side;
+    "state" Text "" "RFC 9293 state; CLOSED and LISTEN are not counted, nor states that nobody is in" = r.state;
+    "connections" Integer "connections" "endpoints of that side in that state" = r.connections;
+});
+
+table!(AnomalyRow, Anomalies, |r, files| {
+    "conn_id" Integer "" "the connection; null when it belongs to none" = r.conn_id;
+    "ts" Time "" "when the first of its kind passed the tap" = r.ts;
+    "frame" Integer "" "that packet" = r.frame;
+    "side" Text "" "who sent it; null when it belongs to neither" = r.side;
+    "kind" Text "" "what it is, such as ack_of_unseen" = r.kind.name();
+    "detail" Text "" "the numbers behind it" = r.detail.as_str();
+    "count" Integer "" "how many of the kind there were in this connection and side" = r.count;
+    "file" Text "" "input that the frame stands in; null with a single input" = files.name(r.frame);
+});
+
+#[cfg(test)]
+mod tests;
