@@ -19,8 +19,6 @@ mod view;
 mod wireless;
 
 #[cfg(test)]
-mod build;
-#[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
