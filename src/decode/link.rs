@@ -18,7 +18,7 @@ const ARP: u16 = 0x0806;
 pub(super) fn enter<'a>(walk: &mut Walk, link: u16, view: View<'a>) -> Step<'a> {
     match link {
         0 | 108 => null(view),
-        1 => go(Layer::Ethernet, view),
+        1 => ethernet(view),
         6 => token_ring(view),
         9 | 50 | 166 | 204 => ppp::link(walk, link, view),
         10 => go(Layer::Llc, view.skip(13, Part::Link)?), // FDDI: frame control and two addresses
@@ -51,6 +51,7 @@ pub(super) fn ethernet(view: View<'_>) -> Step<'_> {
 /// What follows a field that holds a type or a length.
 fn type_or_length(field: u16, view: View<'_>) -> Step<'_> {
     match field {
+        0x0800 | 0x86dd => go(Layer::Ip, view), // nearly every packet: saves a turn
         0..=MAX_802_3_LENGTH => go(Layer::Llc, view.trim(usize::from(field))),
         _ => go(Layer::EtherType(field), view),
     }

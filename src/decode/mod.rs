@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use crate::capture::Packet;
 use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered};
 use crate::time::Timestamp;
-use fragments::{Limits, Piece, Pool};
+use fragments::{Between, Limits, Piece, Pool};
 use skip::Skip;
 use view::View;
 
@@ -240,10 +240,11 @@ impl Decoder {
         match (end, walk.ip) {
             (Next::Tcp(view), Some(ip)) => transport::segment(walk, &ip, view, stamp, self.verify_checksums),
             (Next::Quote(view, unreachable), _) => icmp::undelivered(view, unreachable, stamp).map(Found::Undelivered),
-            (Next::Piece(piece), _) => {
-                self.pool.add(piece, walk.vlan, walk.tunnel, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
+            (Next::Piece(piece), Some(ip)) => {
+                let between = Between { src: ip.src, dst: ip.dst, vlan: walk.vlan, tunnel: walk.tunnel };
+                self.pool.add(piece, between, ip.len, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
             }
-            (Next::Tcp(_) | Next::Layer(..), _) => Err(Skip::NotIp),
+            (Next::Tcp(_) | Next::Piece(_) | Next::Layer(..), _) => Err(Skip::NotIp),
         }
     }
 }
