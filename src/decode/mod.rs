@@ -1,7 +1,7 @@
 //! Bytes → headers. Never fails the run: what yields no segment is counted under a [`skip::Skip`].
 //!
 //! In: a [`Packet`]. Out: the innermost TCP segment with its addresses, or an ICMP error that quotes one, or the reason why
-//! there is neither. The walk is a loop, one header a turn: each layer's function takes its header off the [`view::View`] and
+//! there is neither. The walk is a loop, one header a turn: each layer's function takes its header off the view and
 //! names the next layer. Only fragments outlive a packet, within the caps of [`fragments::Limits`].
 
 pub mod fragments;

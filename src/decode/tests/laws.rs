@@ -42,7 +42,10 @@ proptest! {
 
     /// Most damage leaves the headers in front of it readable, so this goes deeper than random bytes.
     #[test]
-    fn any_damage_can_be_decoded(kind: prop::sample::Index, damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+    fn any_damage_can_be_decoded(
+        kind: prop::sample::Index,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
         let kinds = every_kind();
         let (_, link, mut data, ..) = kinds[kind.index(kinds.len())].clone();
         let mut decoder = Decoder { verify_checksums: true, ..Decoder::default() };

@@ -153,6 +153,9 @@ fn an_empty_or_cut_link_header_is_told_from_a_short_frame() {
     }
     assert_eq!(skip_of(ETHERNET, &[0; 13]), Skip::BadLinkHeader);
     assert_eq!(skip_of(ETHERNET, &eth(0x8100, &[0; 3])), Skip::BadLinkHeader);
+    for link in [119, 127, 163, 192] {
+        assert_eq!(skip_of(link, &[0; 60]), Skip::BadLinkHeader);
+    }
 }
 
 #[test]
