@@ -102,6 +102,11 @@ impl Span {
         self.0
     }
 
+    /// Both together, clamped at the ends of the range.
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Nanoseconds, or `None` for a negative span: a clock that went back measured nothing.
     pub fn measured(self) -> Option<i64> {
         (self.0 >= 0).then_some(self.0)

@@ -5,21 +5,25 @@ Every capture is checked as soon as it is made, and made again (three times at m
 """
 
 import argparse
+import contextlib
 import inspect
+import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import lab
 import mixed  # noqa: F401  It registers its scenario.
 import savefile
+import truth
 from scenarios import SCENARIOS
 
 ATTEMPTS = 3
+CONTEXT = multiprocessing.get_context("spawn")  # A fresh process: nothing of one scenario can reach the next.
 
 
 def main():
@@ -39,56 +43,96 @@ def main():
         return complain(f"no such capture: {', '.join(sorted(unknown))} (--list names them)")
     if reason := lab.missing():
         return complain(reason)
-    options.output.mkdir(parents=True, exist_ok=True)
-    return make_all(wanted, options.output.resolve(), options.jobs)
+    if reason := truth.prepare():
+        complain(f"no record of the kernel's own states: {reason}")
+    output = options.output.resolve()
+    (output if reason else output / "truth").mkdir(parents=True, exist_ok=True)
+    return make_all(wanted, output, options.jobs, with_truth=not reason)
 
 
-def make_all(wanted, output, jobs):
-    """Make the scenarios in parallel, each in a process of its own, the longest first."""
+def make_all(wanted, output, jobs, with_truth):
+    """Make the scenarios in parallel, each in a process of its own, the longest first; returns the exit status."""
+    waiting = sorted(wanted, key=lambda one: one.seconds)
+    running = {}  # the end of a worker's pipe -> (its scenario, its process)
     failed = 0
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=lab.die_with_parent, max_tasks_per_child=1)
-    with pool:
-        longest_first = sorted(wanted, key=lambda one: -one.seconds)
-        futures = {pool.submit(make, one.name, output): one for one in longest_first}
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as folder:
         try:
-            for future in as_completed(futures):
-                error, said = future.exception(), ""
-                if error is None:
-                    said = future.result()
-                else:
-                    failed += 1
-                    said = f"failed: {error}"
-                print(f"{file_name(futures[future]):28} {said}", flush=True)
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    one = waiting.pop()
+                    ours, theirs = CONTEXT.Pipe(duplex=False)
+                    running[ours] = one, CONTEXT.Process(target=work, args=(one.name, pathlib.Path(folder), with_truth, theirs))
+                    running[ours][1].start()
+                    theirs.close()
+                for pipe in multiprocessing.connection.wait(running):
+                    one, process = running.pop(pipe)
+                    try:
+                        well, said = pipe.recv()
+                    except EOFError:
+                        well, said = False, "the process ended without a word"
+                    process.join()
+                    for name in [file_name(one)] + [f"truth/{one.name}.json"] * with_truth if well else []:
+                        os.replace(pathlib.Path(folder, os.path.basename(name)), output / name)
+                    failed += not well
+                    print(f"{file_name(one):28} {'' if well else 'failed: '}{said}", flush=True)
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for _, process in running.values():
+                process.kill()  # Its tcpdump and its namespaces go with it.
+                process.join()
             return complain("interrupted")
+        finally:
+            if with_truth:
+                truth.tidy_up()
     return 1 if failed else 0
 
 
-def make(name, output):
-    """Make one capture; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
+def _interrupt(*_):
+    """The first interrupt ends the run; another must not interrupt the tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def work(name, folder, with_truth, pipe):
+    """Make one capture in this process; sends (done, what there is to say) into the pipe."""
+    lab.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what an interrupt ends.
+    try:
+        pipe.send((True, make(name, folder, with_truth)))
+    except (OSError, lab.LabError) as error:
+        pipe.send((False, str(error)))
+
+
+def make(name, folder, with_truth):
+    """Make one capture in `folder`, and NAME.json beside it if the kernel's own record is wanted; returns what there is to say about it. Raises `LabError` when no attempt succeeded."""
     one = next(one for one in SCENARIOS if one.name == name)
+    raw = folder / f"{name}.raw"
     wrong = []
     for attempt in range(1, ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory() as folder:
-            raw = pathlib.Path(folder, "raw.pcap")
-            try:
-                counters = record(one, raw)
-                frames = savefile.frames(raw)
-                reason = problem(one, frames, counters)
-            except (OSError, lab.LabError) as error:
-                reason = f"{type(error).__name__}: {error}"
-            if reason is None:
-                deliver(one, raw, output, counters)
-                note = "" if attempt == 1 else f", at attempt {attempt} ({'; '.join(wrong)})"
-                return f"{len(frames)} packets{note}"
+        try:
+            counters, endpoints = record(one, raw, with_truth)
+            frames = savefile.frames(raw)
+            reason = problem(one, frames, counters)
+        except (OSError, lab.LabError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        if reason is None:
+            if one.pcapng:
+                savefile.to_pcapng(raw, folder / file_name(one), "tap", one.run.__doc__.splitlines()[0], *counters)
+            else:
+                os.replace(raw, folder / file_name(one))
+            if with_truth:
+                truth.save(folder / f"{name}.json", file_name(one), endpoints)
+            note = "" if attempt == 1 else f", at attempt {attempt} ({'; '.join(wrong)})"
+            return f"{len(frames)} packets{note}"
         wrong.append(reason)
     raise lab.LabError("; ".join(wrong))
 
 
-def record(one, path):
-    """Run a scenario under a capture; returns tcpdump's counters (received, dropped)."""
-    with lab.Lab(one.net, **one.lab) as laboratory:
+def record(one, path, with_truth):
+    """Run a scenario under a capture; returns tcpdump's counters (received, dropped) and the kernel's own record, if wanted."""
+    with truth.Record(one.net) if with_truth else contextlib.nullcontext() as kernel, lab.Lab(one.net, **one.lab) as laboratory:
         early = inspect.isgeneratorfunction(one.run)
         steps = one.run(laboratory) if early else iter((None,))
         next(steps)
@@ -99,7 +143,7 @@ def record(one, path):
             one.run(laboratory)
         time.sleep(0.1)
         laboratory.check()
-        return capture.stop()
+        return capture.stop(), kernel and kernel.endpoints()
 
 
 def problem(one, frames, counters):
@@ -118,16 +162,6 @@ def problem(one, frames, counters):
     return None
 
 
-def deliver(one, raw, output, counters):
-    """Put a checked capture under its final name, at once and whole."""
-    partial = output / f".{file_name(one)}.part"
-    if one.pcapng:
-        savefile.to_pcapng(raw, partial, "tap", one.run.__doc__.splitlines()[0], *counters)
-    else:
-        partial.write_bytes(raw.read_bytes())
-    os.replace(partial, output / file_name(one))
-
-
 def file_name(one):
     """The file a scenario becomes."""
     return one.name + (".pcapng" if one.pcapng else ".pcap")
@@ -140,4 +174,5 @@ def complain(message):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make.py --list | head` is no error.
     sys.exit(main())

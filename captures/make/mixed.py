@@ -157,7 +157,7 @@ def _expected(frames):
     server_hosts=tuple(SERVER_DELAY),
 )
 def mixed(lab):
-    """Some three hundred connections of four clients to three servers in a minute and a half, with everything that goes wrong (128 bytes a packet)."""
+    """Some three hundred connections of four clients to three servers in a minute and a half, with all that goes wrong; 128 bytes a packet."""
     lab.server.sysctl("ipv4/tcp_syncookies", 0)
     listeners = {to: lab.listen(to[1], BACKLOG if to == APPLICATION else 64, host=to[0]) for to in (WEB, APPLICATION, DATABASE)}
     early = []

@@ -190,15 +190,15 @@ def ack_of_fin_unseen(lab):
 @scenario(
     "simultaneous-close",
     HANDSHAKE + EXCHANGE + ["> FIN,ACK", "< FIN,ACK", "< ACK", "> ACK"],
-    delays=(0.02, 0.02),
+    delays=(0.03, 0.03),
 )
 def simultaneous_close(lab):
-    """Both close within 10 ms on a path of 40 ms one way: the FINs cross, both go through CLOSING, both hold TIME_WAIT."""
+    """Both close within 20 ms on a path of 60 ms one way: the FINs cross, both go through CLOSING, both hold TIME_WAIT."""
     client, server = lab.connection(lab.listen(HTTP), 50001)
     exchange(client, server)
     settle(0.2)
     client.close()
-    time.sleep(0.01)
+    time.sleep(0.02)
     server.close()
     settle()
 
@@ -358,16 +358,16 @@ def reuse_time_wait(lab):
 @scenario(
     "simultaneous-open",
     ["> SYN", "< SYN", "< SYN,ACK", "> SYN,ACK", "> ACK", "< ACK"] + EXCHANGE + ["> FIN,ACK", "< FIN,ACK", "> ACK"],
-    delays=(0.02, 0.02),
+    delays=(0.03, 0.03),
 )
 def simultaneous_open(lab):
-    """Both connect to each other within 10 ms on a path of 40 ms one way: the SYNs cross, both go through SYN_RECEIVED."""
+    """Both connect to each other within 20 ms on a path of 60 ms one way: the SYNs cross, both go through SYN_RECEIVED."""
     client, server = lab.client.bound(50001), lab.server.bound(50002)
     for sock, target in ((client, (lab.server.address(), 50002)), (server, (lab.client.address(), 50001))):
         sock.setblocking(False)
         sock.connect_ex(target)
         sock.settimeout(PATIENCE)
-        time.sleep(0.01)
+        time.sleep(0.02)
     settle()
     exchange(client, server)
     close_in_turn(client, server, pause=0)

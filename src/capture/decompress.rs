@@ -1,61 +1,22 @@
 //! Compressed files, told by their first bytes. In: a reader of compressed bytes. Out: a reader of what they hold.
 
-use std::fmt;
+#[cfg(not(feature = "compression"))]
 use std::io::Read;
 
+use super::compression::Compression;
 use super::error::Problem;
 
-/// A compression that captures are kept in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// RFC 1952, of one or many members.
-    Gzip,
-    /// RFC 8878, of one or many frames.
-    Zstd,
-    /// The LZ4 frame format, of one or many frames.
-    Lz4,
-}
-
-impl Compression {
-    /// Its name, which is also its command's.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::Lz4 => "lz4",
-        }
-    }
-
-    /// Which one a file beginning so is in. A skippable frame (RFC 8878 3.1.2) may come before either of two; parallel
-    /// zstd writes one first, no LZ4 program does.
-    pub(super) fn of(first: &[u8]) -> Option<Self> {
-        match first {
-            [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
-            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Self::Lz4),
-            _ => None,
-        }
-    }
-
-    /// A reader of what `compressed` holds. Data cut short end in an error of kind `UnexpectedEof`.
-    pub(super) fn open(self, compressed: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, Problem> {
-        open(self, compressed)
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
+/// A reader of what `compressed` holds. Data cut short end in an error of kind `UnexpectedEof`.
 #[cfg(not(feature = "compression"))]
-fn open(compression: Compression, _compressed: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, Problem> {
+pub(super) fn open(
+    compression: Compression,
+    _compressed: Box<dyn Read + Send>,
+) -> Result<Box<dyn Read + Send>, Problem> {
     Err(Problem::NoDecompressor(compression))
 }
 
 #[cfg(feature = "compression")]
-use decoders::open;
+pub(super) use decoders::open;
 
 #[cfg(feature = "compression")]
 mod decoders {
@@ -70,7 +31,7 @@ mod decoders {
     /// Compressed bytes a read.
     const INPUT: usize = 64 << 10;
 
-    pub(super) fn open(
+    pub(in crate::capture) fn open(
         compression: Compression,
         compressed: Box<dyn Read + Send>,
     ) -> Result<Box<dyn Read + Send>, Problem> {

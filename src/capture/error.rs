@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::LinkType;
-use super::decompress::Compression;
+use super::compression::Compression;
 
 /// What stopped a source, with its name and what had been read by then. Prints as one line:
 /// `cut.pcap: the file ends inside record 18,220 (offset 1,402,113: 96 of 1,514 bytes); 18,219 packets read`.
@@ -207,7 +207,7 @@ pub enum Problem {
     /// The name is none of an interface's.
     #[error("no such interface; there are: {}", if .there.is_empty() { "none".to_owned() } else { .there.join(", ") })]
     NoInterface {
-        /// The interfaces of this machine.
+        /// The interfaces of this machine that are switched on.
         there: Vec<String>,
     },
     /// The system lets only the privileged capture.
@@ -278,7 +278,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -123,6 +123,7 @@ impl Source for Live {
             Ok(packet) => {
                 self.idle = 0;
                 self.bytes += packet.data.len() as u64;
+                #[allow(clippy::useless_conversion, reason = "32 bits wide on some systems")]
                 let (seconds, fraction) = (i64::from(packet.header.ts.tv_sec), i64::from(packet.header.ts.tv_usec));
                 let nanos = seconds.saturating_mul(NANOS_PER_SEC).saturating_add(fraction.saturating_mul(self.tick));
                 let ts = Some(Timestamp::from_nanos(nanos));
@@ -229,8 +230,10 @@ fn activate(options: &Options, promiscuous: bool) -> Result<Capture<Active>, Err
 
 /// Why libpcap refused `name`. The crate passes on its words only, not its codes.
 fn refusal(name: &str, error: &Error) -> Problem {
-    let there: Vec<String> = interfaces().unwrap_or_default().into_iter().map(|interface| interface.name).collect();
-    if !there.is_empty() && !there.iter().any(|known| known == name) {
+    let known = interfaces().unwrap_or_default();
+    if !known.is_empty() && !known.iter().any(|interface| interface.name == name) {
+        // libpcap also lists what is switched off and what is no network at all.
+        let there = known.into_iter().filter(|interface| interface.up).map(|interface| interface.name).collect();
         return Problem::NoInterface { there };
     }
     let words = words(error);

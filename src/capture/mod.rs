@@ -7,6 +7,7 @@
 
 use crate::time::Timestamp;
 
+mod compression;
 mod decompress;
 pub mod error;
 #[cfg(feature = "live")]
@@ -22,9 +23,10 @@ pub mod savefile;
 #[cfg(test)]
 mod tests;
 mod window;
+mod words;
 pub mod write;
 
-pub use decompress::Compression;
+pub use compression::Compression;
 pub use error::{CaptureError, Problem};
 pub use info::Info;
 pub use merge::{Merge, Merged};

@@ -4,13 +4,13 @@
 //! both byte orders; microseconds, nanoseconds and Kuznetzov's "modified" records; lengths swapped before version 2.3.
 
 use nom::Parser;
-use nom::error::Error;
 use nom::number::Endianness;
 use nom::number::complete::{u16, u32};
 
 use super::LinkType;
 use super::error::Problem;
 use super::window::{Found, Window};
+use super::words::{Parsed, words};
 use crate::time::{NANOS_PER_SEC, Timestamp};
 
 /// Bytes of the file's header.
@@ -54,12 +54,11 @@ pub(super) struct Pcap {
 
 /// What the first four bytes tell, if they are a magic number of this container.
 fn magic(first: &[u8]) -> Option<(Endianness, Flavour)> {
-    let read = |order| u32::<_, Error<&[u8]>>(order).parse(first).ok().map(|(_, number)| number);
     [Endianness::Little, Endianness::Big].into_iter().find_map(|order| {
-        let flavour = match read(order)? {
-            0xa1b2_c3d4 => Flavour::Micro,
-            0xa1b2_3c4d => Flavour::Nano,
-            0xa1b2_cd34 => Flavour::Modified,
+        let flavour = match words(order, first).ok()?.1 {
+            [0xa1b2_c3d4] => Flavour::Micro,
+            [0xa1b2_3c4d] => Flavour::Nano,
+            [0xa1b2_cd34] => Flavour::Modified,
             _ => return None,
         };
         Some((order, flavour))
@@ -71,14 +70,12 @@ pub(super) fn is_ours(first: &[u8]) -> bool {
     magic(first).is_some()
 }
 
-/// After the magic number: version, time zone and accuracy (both always 0, ignored), snap length, link type.
-fn file_header(order: Endianness) -> impl FnMut(&[u8]) -> Option<(u16, u16, u32, u32)> {
-    move |input| {
-        let mut fields = (u32(order), u16(order), u16(order), u32(order), u32(order), u32(order), u32(order));
-        let (_, (_magic, major, minor, _zone, _accuracy, snaplen, network)) =
-            Parser::<&[u8]>::parse(&mut fields, input).map_err(|_: nom::Err<Error<&[u8]>>| ()).ok()?;
-        Some((major, minor, snaplen, network))
-    }
+/// Version, snap length, link type. Time zone and accuracy are always 0 and left.
+fn file_header(order: Endianness, input: &[u8]) -> Parsed<'_, (u16, u16, u32, u32)> {
+    let (rest, _magic) = u32(order).parse(input)?;
+    let (rest, (major, minor)) = (u16(order), u16(order)).parse(rest)?;
+    let (rest, [_zone, _accuracy, snaplen, network]) = words(order, rest)?;
+    Ok((rest, (major, minor, snaplen, network)))
 }
 
 impl Pcap {
@@ -91,7 +88,7 @@ impl Pcap {
         if !whole {
             return Err(cut());
         }
-        let (major, minor, snaplen, network) = file_header(order)(held).ok_or_else(cut)?;
+        let (_, (major, minor, snaplen, network)) = file_header(order, held).map_err(|_| cut())?;
         let lengths = match (major, minor) {
             (2, 0..=2) | (543, 0) => Lengths::OriginalFirst,
             (2, 3) => Lengths::SmallerIsCaptured,
@@ -134,10 +131,7 @@ impl Pcap {
     /// Seconds, fraction, captured length, length on the wire.
     #[inline]
     fn record_header(&self, input: &[u8]) -> Option<(u32, u32, u32, u32)> {
-        let order = self.order;
-        let mut fields = (u32(order), u32(order), u32(order), u32(order));
-        let (_, (seconds, fraction, first, second)) =
-            Parser::<&[u8]>::parse(&mut fields, input).map_err(|_: nom::Err<Error<&[u8]>>| ()).ok()?;
+        let (_, [seconds, fraction, first, second]) = words(self.order, input).ok()?;
         let swapped = match self.lengths {
             Lengths::CapturedFirst => false,
             Lengths::OriginalFirst => true,

@@ -7,13 +7,13 @@ mod interface;
 
 use nom::Parser;
 use nom::bytes::complete::take;
-use nom::error::Error;
 use nom::number::Endianness;
-use nom::number::complete::{u16, u32};
+use nom::number::complete::u16;
 
 use self::interface::Interface;
 use super::error::{Problem, grouped};
 use super::window::{Found, Window};
+use super::words::{Parsed, words};
 
 /// Section header: the same in both byte orders.
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -39,8 +39,6 @@ const LONGEST_BLOCK: usize = 16 << 20;
 const MOST_INTERFACES: usize = 1 << 16;
 /// A packet's share of drops that nobody counted.
 const NOT_COUNTED: u16 = u16::MAX;
-
-type Parsed<'a, T> = nom::IResult<&'a [u8], T, Error<&'a [u8]>>;
 
 /// What the file has told up to here.
 #[derive(Debug)]
@@ -77,7 +75,7 @@ fn section_order(block: &[u8]) -> Option<Endianness> {
     let mark = block.get(HEAD..FRAME)?;
     [Endianness::Little, Endianness::Big]
         .into_iter()
-        .find(|order| u32::<_, Error<&[u8]>>(*order).parse(mark).is_ok_and(|(_, mark)| mark == BYTE_ORDER_MAGIC))
+        .find(|order| words(*order, mark).is_ok_and(|(_, mark)| mark == [BYTE_ORDER_MAGIC]))
 }
 
 #[cold]
@@ -145,43 +143,30 @@ impl Pcapng {
                 have => Err(Box::new(Problem::CutBlock { place: window.place(), have, want: FRAME as u64 })),
             };
         }
-        let Some((mut kind, mut len)) = self.head(window.bytes()) else { return Ok(None) };
+        let short = |_| bad(window, "too short");
+        let (_, [mut kind, mut len]) = words(self.order, window.bytes()).map_err(short)?;
         if kind == SECTION {
             let Some(order) = section_order(window.bytes()) else {
                 return Err(bad(window, "a section without a byte order mark"));
             };
             self.order = order;
-            let Some(again) = self.head(window.bytes()) else { return Ok(None) };
-            (kind, len) = again;
+            (_, [kind, len]) = words(order, window.bytes()).map_err(short)?;
         }
         let claimed = len as usize;
-        if claimed < FRAME || claimed % 4 != 0 || claimed > LONGEST_BLOCK {
+        if claimed < FRAME || !claimed.is_multiple_of(4) || claimed > LONGEST_BLOCK {
             return Err(bad(window, format!("a length of {} bytes cannot be", grouped(len.into()))));
         }
         if !window.fill(claimed)? {
             return Err(cut(window, kind, number, claimed));
         }
         let trailer = window.bytes().get(claimed - 4..).unwrap_or_default();
-        match self.number(trailer) {
-            Some(repeated) if repeated == len => Ok(Some((kind, claimed))),
-            Some(other) => {
+        match words(self.order, trailer) {
+            Ok((_, [repeated])) if repeated == len => Ok(Some((kind, claimed))),
+            Ok((_, [other])) => {
                 Err(bad(window, format!("it begins with a length of {len} and ends with one of {other} bytes")))
             }
-            None => Ok(None),
+            Err(_) => Err(bad(window, "too short")),
         }
-    }
-
-    /// Type and length.
-    #[inline]
-    fn head(&self, input: &[u8]) -> Option<(u32, u32)> {
-        let parsed: Parsed<'_, _> = (u32(self.order), u32(self.order)).parse(input);
-        parsed.ok().map(|(_, head)| head)
-    }
-
-    #[inline]
-    fn number(&self, input: &[u8]) -> Option<u32> {
-        let parsed: Parsed<'_, _> = u32(self.order).parse(input);
-        parsed.ok().map(|(_, number)| number)
     }
 
     /// Takes a packet's block of `len` bytes, which is held.
@@ -228,9 +213,7 @@ impl Pcapng {
 
     /// A section begins: its interfaces are numbered from 0 again. Its length is not needed.
     fn section(&mut self, window: &Window, len: usize) -> Result<(), Box<Problem>> {
-        let fields: Parsed<'_, _> =
-            (u32(self.order), u16(self.order), u16(self.order), take(8_usize)).parse(body(window, len));
-        let Ok((_, (_mark, major, minor, _length))) = fields else {
+        let Ok((_, (_mark, major, minor, _length))) = section_header(self.order, body(window, len)) else {
             return Err(bad(window, "too short for a section's header"));
         };
         // 1.2 is 1.0 with more kinds of blocks.
@@ -259,8 +242,7 @@ impl Pcapng {
 
     /// Counters of one interface, since the capture began: the last block of each is the one that counts.
     fn statistics(&mut self, window: &Window, len: usize) {
-        let fields: Parsed<'_, _> = (u32(self.order), take(8_usize)).parse(body(window, len));
-        if let Ok((rest, (id, _ts))) = fields
+        if let Ok((rest, [id, _high, _low])) = words(self.order, body(window, len))
             && let Some(interface) = self.interfaces.get_mut(id as usize)
         {
             interface.read_statistics(self.order, rest);
@@ -296,22 +278,28 @@ fn cut(window: &Window, kind: u32, number: u64, want: usize) -> Box<Problem> {
     })
 }
 
+/// Byte order mark, version, length.
+fn section_header(order: Endianness, input: &[u8]) -> Parsed<'_, ([u32; 1], u16, u16, &[u8])> {
+    let (rest, mark) = words(order, input)?;
+    let (rest, (major, minor, length)) = (u16(order), u16(order), take(8_usize)).parse(rest)?;
+    Ok((rest, (mark, major, minor, length)))
+}
+
 #[inline]
 fn enhanced_packet(order: Endianness, input: &[u8]) -> Parsed<'_, PacketHead> {
-    let (rest, (interface, high, low, captured, wire_len)) =
-        (u32(order), u32(order), u32(order), u32(order), u32(order)).parse(input)?;
+    let (rest, [interface, high, low, captured, wire_len]) = words(order, input)?;
     let ticks = Some(u64::from(high) << 32 | u64::from(low));
     Ok((rest, PacketHead { interface, ticks, captured, wire_len, drops: None }))
 }
 
 fn simple_packet(order: Endianness, input: &[u8]) -> Parsed<'_, PacketHead> {
-    let (rest, wire_len) = u32(order).parse(input)?;
+    let (rest, [wire_len]) = words(order, input)?;
     Ok((rest, PacketHead { interface: 0, ticks: None, captured: 0, wire_len, drops: None }))
 }
 
 fn obsolete_packet(order: Endianness, input: &[u8]) -> Parsed<'_, PacketHead> {
-    let (rest, (interface, drops, high, low, captured, wire_len)) =
-        (u16(order), u16(order), u32(order), u32(order), u32(order), u32(order)).parse(input)?;
+    let (rest, (interface, drops)) = (u16(order), u16(order)).parse(input)?;
+    let (rest, [high, low, captured, wire_len]) = words(order, rest)?;
     let ticks = Some(u64::from(high) << 32 | u64::from(low));
     let drops = (drops != NOT_COUNTED).then_some(drops.into());
     Ok((rest, PacketHead { interface: interface.into(), ticks, captured, wire_len, drops }))

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::decompress::Compression;
+use super::compression::Compression;
+use super::decompress;
 use super::error::{CaptureError, Problem};
 use super::info::{Info, Seen};
-use super::pcap::{self, Pcap};
+use super::pcap::{self as classic, Pcap};
 use super::pcapng::{self, Pcapng};
 use super::window::Window;
 use super::{Packet, Polled, Source};
@@ -236,13 +237,13 @@ fn recognise(reader: Box<dyn Read + Send>) -> Result<(Window, Container), Box<Pr
     if let Some(compression) = Compression::of(window.bytes()) {
         let (first, rest) = window.into_rest();
         let whole = Box::new(io::Cursor::new(first).chain(rest));
-        window = Window::new(compression.open(whole)?, Some(compression));
+        window = Window::new(decompress::open(compression, whole)?, Some(compression));
         window.fill(4)?;
     }
     let inside = window.compression();
     let container = match window.bytes() {
         [] => return Err(Box::new(Problem::Empty { inside })),
-        first if pcap::is_ours(first) => Container::Pcap(Pcap::open(&mut window)?),
+        first if classic::is_ours(first) => Container::Pcap(Pcap::open(&mut window)?),
         first if pcapng::is_ours(first) => Container::Pcapng(Pcapng::open(&mut window)?),
         first => {
             let first = first.iter().copied().take(4).collect();

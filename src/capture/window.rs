@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
 use super::LinkType;
-use super::decompress::Compression;
+use super::compression::Compression;
 use super::error::{Place, Problem};
 use crate::time::Timestamp;
 

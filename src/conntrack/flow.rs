@@ -137,17 +137,20 @@ impl Incarnation {
         let side = self.side(direction);
         let (own, peer) = (self.conn.end(side), self.conn.end(side.peer()));
         let ended = Side::BOTH.iter().all(|&each| self.makes_way(each, side, syn, config));
-        if own.iss == Some(syn.seq) && !ended {
+        // Midstream: the SYN is recorded behind what answered it.
+        if own.iss == Some(syn.seq) && (!ended || self.conn.midstream) {
             return Syn::Same;
         }
         if ended && !(self.conn.log.is_empty() || self.conn.midstream && self.conn.life.steps(side).is_empty()) {
             return Syn::Next;
         }
         // The handshake is recorded out of order: the SYN fits what is there.
-        let fits_first = own.iss.is_none() && own.first_seq == Some(syn.seq.plus(1)) && own.sent.end().is_none();
-        let fits_syn_ack = peer.syn_ack && peer.iss.is_some() && own.snd_una == Some(syn.seq.plus(1));
-        if self.conn.midstream && (fits_first || fits_syn_ack) {
+        let fits = own.iss.is_none() && own.first_seq == Some(syn.seq.plus(1)) && own.sent.end().is_none();
+        if self.conn.midstream && fits {
             return Syn::Same;
+        }
+        if self.conn.oddly_refused() && own.iss != Some(syn.seq) {
+            return Syn::Next;
         }
         let unanswered = peer.last_sent.is_none();
         if own.iss.is_some() && unanswered && self.conn.state(side) == Some(State::SynSent) {
@@ -196,7 +199,8 @@ impl Flow {
         }
         let mut next = Incarnation::new(addressed, direction);
         next.feed(direction, seg);
-        let old = std::mem::replace(&mut self.current, next);
+        let mut old = std::mem::replace(&mut self.current, next);
+        old.conn.accept_refusal();
         old.finish(config, Finish::Reuse { side, ts: seg.ts, frame: seg.frame })
     }
 

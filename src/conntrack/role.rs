@@ -16,11 +16,9 @@ pub fn role(first: &Addressed) -> Role {
     let flags = first.segment.flags;
     if flags.is_bare_syn() {
         Role { sender_is_client: true, known: true }
-    } else if flags.is_syn_ack() {
-        Role { sender_is_client: false, known: true }
     } else if flags.has_all(Flags::SYN) {
-        // SYN with RST: illegal, and shows nothing.
-        Role { sender_is_client: true, known: false }
+        // With RST it is illegal, and shows nothing for sure.
+        Role { sender_is_client: !flags.has_all(Flags::ACK), known: flags.is_syn_ack() }
     } else {
         // Servers listen on low ports. Equal ports: whoever spoke first.
         Role { sender_is_client: first.src.port >= first.dst.port, known: false }

@@ -77,7 +77,7 @@ pub fn opening(conn: &Connection) -> Handshake {
 }
 
 fn without_midstream(conn: &Connection, syn_ack: bool, final_ack: bool) -> Opening {
-    let reset_by = conn.reset.map(|reset| reset.side);
+    let reset_by = conn.reset.map(|reset| reset.side).or(conn.stale_reset);
     match (syn_ack, final_ack, reset_by) {
         (_, true, _) => Opening::Handshake,
         (true, false, Some(Side::Client)) | (false, false, Some(Side::Client)) => Opening::Aborted,

@@ -36,7 +36,11 @@ pub fn closing(conn: &Connection, active_closer: Option<ActiveCloser>) -> Closin
         return if reset.side == Side::Client { Closing::ResetByClient } else { Closing::ResetByServer };
     }
     match Side::BOTH.map(|side| conn.end(side).fin_end.is_some()) {
-        [false, false] => Closing::Open,
+        [false, false] => match conn.stale_reset {
+            Some(Side::Client) => Closing::ResetByClient,
+            Some(Side::Server) => Closing::ResetByServer,
+            None => Closing::Open,
+        },
         [true, true] if !conn.ends.iter().all(|end| end.fin_acked) => Closing::Unfinished,
         [true, true] if active_closer == Some(ActiveCloser::Both) => Closing::Simultaneous,
         [true, true] => Closing::Fin,

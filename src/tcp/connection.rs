@@ -14,6 +14,9 @@ use crate::time::{Span, Timestamp};
 /// Notes beyond this many are not kept: no sound connection comes near it, and a hostile one must not grow.
 const MAX_NOTES: usize = 4_096;
 
+/// An endpoint may take this long to answer beyond the round trip.
+const SLOW_ANSWER: Span = Span::from_millis(1);
+
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -48,6 +51,11 @@ pub struct Connection {
     pub unreachable: bool,
     /// The capture shows no SYN of this connection.
     pub midstream: bool,
+    /// The side whose last RST answered an ACK of something else, out of SYN-SENT, if it has not tried again since: its peer
+    /// accepts that RST, whatever it was in.
+    pub stale_reset: Option<Side>,
+    /// An RST towards SYN-SENT that should have been ignored: what the client does next shows whether it was.
+    refusal: Option<Box<Note>>,
     latest: Option<Timestamp>,
 }
 
@@ -77,6 +85,8 @@ impl Connection {
             accept_queue_overflow: false,
             unreachable: false,
             midstream,
+            stale_reset: None,
+            refusal: None,
             latest: None,
         }
     }
@@ -132,12 +142,17 @@ impl Connection {
 
     /// A SYN that begins or repeats a connection attempt.
     fn feed_syn(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let first = self.end(side).iss.is_none();
-        let repeat = self.end(side).iss == Some(seg.seq);
+        // Its ISS may be known already, from the SYN-ACK that answered it before it was recorded.
+        let first = !self.log.iter().any(|note| note.side == side && note.flags.is_bare_syn())
+            && self.end(side).iss.is_none_or(|iss| iss == seg.seq);
+        let repeat = !first && self.end(side).iss == Some(seg.seq);
+        if self.stale_reset == Some(side) {
+            self.stale_reset = None;
+        }
         if repeat {
             self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn]);
             if !self.end(side.peer()).syn_ack {
-                self.doubt(side, Stimulus::RcvSyn);
+                self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
         } else if !first {
             let old = self.end(side).iss.map_or(0, SeqNum::raw);
@@ -150,6 +165,10 @@ impl Connection {
         note.rcv = Stimuli::NONE.with(Stimulus::RcvSyn);
         if first {
             note.snd = Stimuli::NONE.with(Stimulus::SndSyn);
+        }
+        // Its SYN-ACK may go unseen.
+        if !self.end(side.peer()).syn_ack {
+            self.end_mut(side.peer()).syn_unanswered = true;
         }
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
@@ -193,7 +212,7 @@ impl Connection {
             self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn]);
             if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
-                self.doubt(side, Stimulus::RcvSynAck);
+                self.doubt(side, seg.ts, Stimulus::RcvSynAck);
             }
         } else if self.end(side).syn_ack {
             self.anomalies.note(AnomalyKind::IsnChanged, side, seg, || {
@@ -216,6 +235,7 @@ impl Connection {
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
         end.syn_ack = true;
+        end.rcv_nxt = Some(seg.ack);
         end.syn_unanswered = true;
         if let Some(scale) = seg.options.window_scale {
             end.window_scale = scale;
@@ -252,7 +272,7 @@ impl Connection {
         if outcome.repeat && self.end(side).fin_end == Some(seg.end()) {
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
             if !self.end(side).fin_acked {
-                self.doubt(side, Stimulus::RcvFin);
+                self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
         }
         note.snd = stimulus::sent(self.end(side), self.end(peer), self.state(side), seg);
@@ -270,13 +290,18 @@ impl Connection {
             self.end_mut(peer).fin_unanswered = false;
         }
         if let Some(ack) = seg.acknowledges() {
+            self.end_mut(side).rcv_nxt = Some(ack);
             self.check_ack(side, seg, ack);
-            if self.end(peer).syn_ack && self.end(peer).syn_covered_by(ack) {
+            let belongs = self.midstream || self.end(side).iss.is_some() || self.end(peer).syn_acceptably_acked(ack);
+            if belongs {
                 let end = self.end_mut(peer);
-                end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+                if end.syn_ack && end.syn_covered_by(ack) {
+                    end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+                }
+                end.acked(ack, seg.ts);
             }
-            self.end_mut(peer).acked(ack, seg.ts);
             self.arrived_unseen(side, seg);
+            self.arrived_after_all(side, ack);
         }
 
         let again = seg.payload_len > 0 && {
@@ -300,6 +325,7 @@ impl Connection {
             if end.fin_in_order() {
                 end.fin_waits = false;
                 note.rcv = note.rcv.with(Stimulus::RcvFin);
+                note.proof = end.fin_end;
             } else {
                 end.fin_waits = true;
             }
@@ -323,10 +349,18 @@ impl Connection {
             && !seg.flags.has_all(Flags::ACK)
             && !self.end(peer).syn_ack
             && self.end(peer).last_sent.is_some();
-        if !accepted || answers_stale_ack {
-            if !accepted {
-                self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+        if state == Some(State::Closed) {
+            self.life.confirm_last(side, seg.ts);
+        }
+        if !accepted {
+            self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+            if self.state(peer) == Some(State::SynSent) && self.end(side).last_sent.is_none() {
+                self.refusal = Some(Box::new(self.note(side, seg)));
             }
+            return outcome;
+        }
+        if answers_stale_ack {
+            self.stale_reset = Some(side);
             return outcome;
         }
         // A bare RST with the acknowledged number answers a SYN-ACK that no socket had asked for.
@@ -349,6 +383,19 @@ impl Connection {
         outcome
     }
 
+    /// Was the SYN answered by an RST that should have been ignored?
+    pub const fn oddly_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// The client took that RST for a refusal: it has tried anew since, with another ISN.
+    pub fn accept_refusal(&mut self) {
+        let Some(mut note) = self.refusal.take() else { return };
+        note.rcv = Stimuli::NONE.with(Stimulus::RcvRst);
+        self.reset = Some(Reset { side: note.side, ts: note.ts, note: self.log.len(), after_close: false });
+        self.push(*note);
+    }
+
     /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
     fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
         let peer = side.peer();
@@ -361,6 +408,22 @@ impl Connection {
         note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
         note.proof = self.end(peer).fin_end;
         self.push(note);
+    }
+
+    /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
+    fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
+        if !self.end(side.peer()).fin_covered_by(ack) {
+            return;
+        }
+        let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        if self.log.iter().any(|note| carries_fin(note) && note.acted == Acted::Believed) {
+            return;
+        }
+        let Some(last) = self.log.iter().rposition(carries_fin) else { return };
+        let own_last = self.log.iter().rposition(|note| note.side == side);
+        self.log[last].acted = Acted::Believed;
+        self.log[last].after = own_last.map_or(last, |own| own.max(last));
+        self.retell();
     }
 
     /// Counts the payload and moves SND.NXT; gives a proof to notes that waited for the sender's next number.
@@ -396,7 +459,7 @@ impl Connection {
 
     fn push(&mut self, note: Note) {
         if self.log.len() < MAX_NOTES {
-            self.log.push(note);
+            self.log.push(Note { after: self.log.len(), ..note });
             self.life.tell_last(&self.log);
         }
     }
@@ -413,17 +476,25 @@ impl Connection {
         self.midstream = false;
         self.life = Life::new(Self::start(false));
         self.life.retell(&self.log, Self::start(false));
+        for note in &self.log {
+            self.life.confirm(&self.log, note.side, note.ts, note.flags.has_all(Flags::ACK).then_some(note.ack), false);
+        }
     }
 
-    /// `side` repeats itself at `ts`: whatever passed towards it early enough to have arrived before, and would have made
-    /// the repeat needless, did not act.
+    /// `side` repeats itself at `ts`, in the note that comes next: whatever passed towards it early enough to have arrived
+    /// before, and would have made the repeat needless, did not act.
     fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus]) {
         let reach = self.end(side).reach.unwrap_or(Span::ZERO);
+        let newest = self.log.len();
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
-            let arrived_before = ts.since(note.ts) > reach;
-            if arrived_before && needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                note.acted = Acted::Disproved;
+            if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
+                if ts.since(note.ts) > reach {
+                    note.acted = Acted::Disproved;
+                } else {
+                    // They crossed: it acts, but only after the repeat was sent.
+                    note.after = newest;
+                }
                 changed = true;
             }
         }
@@ -441,11 +512,12 @@ impl Connection {
         self.retell();
     }
 
-    /// `side` repeats what the peer has not answered: the copies before it may not have arrived.
-    fn doubt(&mut self, side: Side, stimulus: Stimulus) {
+    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
+    fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
+        let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
-            if note.rcv.has(stimulus) {
+            if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
                 note.acted = Acted::Doubtful;
                 changed = true;
             }
@@ -521,9 +593,15 @@ impl Connection {
     /// What this segment proves of its own sender's past.
     fn prove(&mut self, side: Side, seg: &Segment) {
         if self.life.unconfirmed(side) {
+            let peer = self.end(side.peer());
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
-            let fast_open = self.end(side.peer()).syn_data > 0;
-            self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), has_data && !fast_open);
+            // Under fast open a server sends before it is synchronized; no server takes data in before.
+            let takes_data = match (peer.iss, seg.acknowledges()) {
+                (Some(iss), Some(ack)) => ack.is_after(iss.plus(1 + peer.syn_data)),
+                _ => false,
+            };
+            let synchronized = has_data && peer.syn_data == 0 || takes_data;
+            self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), synchronized);
         }
     }
 
@@ -581,6 +659,7 @@ impl Connection {
         if let Some(reset) = &mut self.reset {
             reset.side = reset.side.peer();
         }
+        self.stale_reset = self.stale_reset.map(Side::peer);
         self.anomalies.flip();
         self.life = Life::new(Self::start(self.midstream));
         self.retell();

@@ -15,7 +15,8 @@ const FIN_ENDS: usize = 8;
 const TAP_COPY: Span = Span::from_millis(20);
 /// Two packets with the same IPv4 identification that lie farther apart are no copies: the counter came round.
 const NETWORK_COPY: Span = Span::from_secs(3);
-/// Without an IPv4 identification, a copy must have the same TCP timestamps and checksum, and come at once.
+/// Without an IPv4 identification a copy must come at once, with the same TCP timestamps and checksum, from a side whose
+/// SYN or SYN-ACK came so too: no timer repeats a SYN so soon, but some loopback stacks do send the very same FIN thrice.
 const UNNUMBERED_COPY: Span = Span::from_millis(1);
 
 /// The same packet seen twice.
@@ -46,6 +47,8 @@ pub struct Endpoint {
     pub snd_una: Option<SeqNum>,
     /// When `snd_una` last moved.
     pub snd_una_ts: Option<Timestamp>,
+    /// The acknowledgement in its last packet: its RCV.NXT then.
+    pub rcv_nxt: Option<SeqNum>,
     /// Behind its FIN.
     pub fin_end: Option<SeqNum>,
     /// Its FIN has been sent but something before it was missing, so it has not acted yet.
@@ -74,6 +77,8 @@ pub struct Endpoint {
     advances: [Option<(SeqNum, Timestamp)>; ADVANCES],
     recent: [Option<(u64, Timestamp)>; FINGERPRINTS],
     newest: u8,
+    /// Its SYN or SYN-ACK was recorded twice.
+    doubled: bool,
 }
 
 impl Endpoint {
@@ -86,7 +91,10 @@ impl Endpoint {
             let copy = match numbered {
                 true if apart <= TAP_COPY => Some(Copy::Tap),
                 true if apart <= NETWORK_COPY => Some(Copy::Network),
-                false if apart <= UNNUMBERED_COPY && seg.options.timestamps.is_some() => Some(Copy::Tap),
+                false if apart <= UNNUMBERED_COPY && (self.doubled || seg.flags.has_all(Flags::SYN)) => {
+                    self.doubled = true;
+                    Some(Copy::Tap)
+                }
                 _ => None,
             };
             if copy.is_some() {
@@ -154,6 +162,12 @@ impl Endpoint {
             Some(iss) => ack.is_after(iss) && !ack.is_after(self.snd_nxt().unwrap_or(iss).plus(MAX_UNSEEN)),
             None => true,
         }
+    }
+
+    /// Does `ack` cover its SYN and nothing that the tap has not seen it send?
+    pub fn syn_acceptably_acked(&self, ack: SeqNum) -> bool {
+        let sent = self.snd_nxt().or(self.iss);
+        self.syn_covered_by(ack) && sent.is_some_and(|next| next.is_at_or_after(ack))
     }
 
     /// Does `ack` cover its FIN?

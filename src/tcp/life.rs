@@ -106,13 +106,14 @@ impl Life {
         }
         for side in Side::BOTH {
             for old in &before[side.index()] {
-                let now = self.steps[side.index()].iter_mut();
-                match now
-                    .into_iter()
-                    .find(|new| new.note == old.note && new.stimulus == old.stimulus && new.to == old.to)
-                {
-                    Some(same) => same.confirmed = same.confirmed.or(old.confirmed),
-                    None => self.retracted.push((side, old.clone())),
+                let mut now = self.steps[side.index()].iter_mut();
+                let same = now.find(|new| new.note == old.note && new.stimulus == old.stimulus && new.to == old.to);
+                let kept = same.is_some_and(|same| {
+                    same.confirmed = same.confirmed.or(old.confirmed);
+                    same.from == old.from
+                });
+                if !kept {
+                    self.retracted.push((side, old.clone()));
                 }
             }
         }
@@ -184,19 +185,26 @@ impl Life {
         });
     }
 
-    /// A packet of `side`'s own, seen at `ts`: it acknowledges `ack`, and `has_data` says that it carries data or a FIN,
-    /// which an endpoint sends only once it is synchronized. Confirms what that proves.
-    pub fn confirm(&mut self, log: &[Note], side: Side, ts: Timestamp, ack: Option<SeqNum>, has_data: bool) {
+    /// A packet of `side`'s own, seen at `ts`: it acknowledges `ack`, and `synchronized` says that only a synchronized
+    /// endpoint sends such a packet. Confirms what that proves.
+    pub fn confirm(&mut self, log: &[Note], side: Side, ts: Timestamp, ack: Option<SeqNum>, synchronized: bool) {
         for step in self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none()) {
             let acked = step.note.and_then(|note| log.get(note)).and_then(|note| note.proof);
             let proved = match step.stimulus {
                 Stimulus::RcvSyn => ack.is_some(),
-                Stimulus::RcvAckOfSyn if has_data => true,
+                Stimulus::RcvAckOfSyn if synchronized => true,
                 _ => matches!((ack, acked), (Some(ack), Some(proof)) if ack.is_at_or_after(proof)),
             };
             if proved && step.evidence == Evidence::Inferred {
                 step.confirmed = Some(ts);
             }
+        }
+    }
+
+    /// A packet of `side`'s own, seen at `ts`, that it sends only from where it is believed to be.
+    pub fn confirm_last(&mut self, side: Side, ts: Timestamp) {
+        if let Some(step) = self.steps[side.index()].last_mut().filter(|step| step.evidence == Evidence::Inferred) {
+            step.confirmed.get_or_insert(ts);
         }
     }
 

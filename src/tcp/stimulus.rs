@@ -16,10 +16,13 @@ const DEFAULT_WINDOW: u32 = 65_535;
 pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Option<State>, seg: &Segment) -> bool {
     let awaits_syn_ack = matches!(receiver_state, Some(State::SynSent)) || sender.snd_nxt().is_none();
     if awaits_syn_ack && receiver.iss.is_some() {
-        let acks_syn = seg.flags.has_all(Flags::ACK) && receiver.syn_covered_by(seg.ack);
+        let acks_syn = seg.flags.has_all(Flags::ACK) && receiver.syn_acceptably_acked(seg.ack);
         if acks_syn || sender.snd_nxt().is_none() {
             return acks_syn;
         }
+    }
+    if receiver.rcv_nxt == Some(seg.seq) {
+        return true;
     }
     let (Some(low), Some(high)) = (sender.snd_una.or(sender.first_seq), sender.snd_nxt()) else {
         return true;
@@ -59,15 +62,16 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
     stimuli
 }
 
-/// What the acknowledgement in this segment means to `receiver`, if it is the first to say it since `receiver` last
-/// sent its SYN or FIN.
+/// What the acknowledgement in this segment means to `receiver`: told by the first segment that says it since `receiver` last
+/// sent its SYN or FIN, and by every one with a FIN, which may have to stand in for one that died.
 pub fn acknowledged(receiver: &Endpoint, seg: &Segment) -> Stimuli {
     let mut stimuli = Stimuli::NONE;
+    let fin = seg.flags.has_all(Flags::FIN);
     if let Some(ack) = seg.acknowledges() {
-        if receiver.syn_unanswered && receiver.syn_covered_by(ack) {
+        if (receiver.syn_unanswered || fin) && receiver.syn_covered_by(ack) {
             stimuli = stimuli.with(Stimulus::RcvAckOfSyn);
         }
-        if receiver.fin_unanswered && receiver.fin_covered_by(ack) {
+        if (receiver.fin_unanswered || fin) && receiver.fin_covered_by(ack) {
             stimuli = stimuli.with(Stimulus::RcvAckOfFin);
         }
     }

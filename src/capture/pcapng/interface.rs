@@ -5,8 +5,8 @@ use nom::bytes::complete::take;
 use nom::number::Endianness;
 use nom::number::complete::{i64, u16, u32, u64};
 
-use super::Parsed;
 use crate::capture::LinkType;
+use crate::capture::words::Parsed;
 use crate::time::{NANOS_PER_SEC, Timestamp};
 
 const IF_TSRESOL: u16 = 9;
