@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod json;
+pub mod ladder;
 pub mod output;
 pub mod parquet;
 pub mod terminal;
