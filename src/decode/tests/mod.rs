@@ -86,6 +86,7 @@ fn every_kind() -> Vec<Kind> {
 }
 
 #[test]
+#[allow(clippy::disallowed_macros)] // for whoever runs the test; no user sees it
 fn the_segment_is_found_in_every_kind_of_packet() {
     for (name, link, data, vlan, tunnel) in every_kind() {
         println!("{name}");
