@@ -221,6 +221,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+#[allow(clippy::disallowed_macros)] // for whoever runs the test; no user sees it
 fn on_the_captures_that_ship_with_the_project() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
     let more = std::env::var_os("FINWAIT_CAPTURES").map(PathBuf::from);

@@ -267,6 +267,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_macros)] // for whoever runs the test; no user sees it
     fn a_bad_filter_is_refused_in_the_words_of_libpcap() {
         let options = Options { filter: Some("tcp prot 80".to_owned()), ..Options::new("lo") };
         match Live::open(&options).map_err(|error| error.to_string()) {
@@ -280,6 +281,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_macros)] // for whoever runs the test; no user sees it
     fn a_quiet_interface_says_so_soon_and_a_busy_one_gives_packets() {
         let options = Options { filter: Some("udp and dst port 47819".to_owned()), ..Options::new("lo") };
         let mut live = match Live::open(&options) {

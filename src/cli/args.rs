@@ -252,8 +252,19 @@ pub struct ListArgs {
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
     /// Only this table
-    #[arg(value_name = "TABLE", value_parser = table_names())]
-    pub table: Option<String>,
+    #[arg(value_name = "TABLE", value_parser = table_names(), conflicts_with = "json")]
+    table: Option<String>,
+
+    /// All of it as JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl SchemaArgs {
+    /// The table that was asked for, if one was.
+    pub fn table(&self) -> Option<Table> {
+        self.table.as_deref().and_then(Table::from_name)
+    }
 }
 
 fn table_names() -> PossibleValuesParser {

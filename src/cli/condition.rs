@@ -132,7 +132,7 @@ impl Condition {
 
     /// Whether a row meets it; `value_of` knows the row.
     pub fn holds(&self, value_of: impl Fn(&str) -> Value) -> bool {
-        let mut stack = Vec::<bool>::new();
+        let mut stack: Vec<bool> = Vec::new();
         for step in &self.0 {
             let value = match step {
                 Step::Compare { column, operator, with } => compare(&value_of(column), *operator, with),

@@ -1,13 +1,12 @@
 //! `finwait interfaces`: what can be captured on, and why not.
 
 use super::console;
-use super::settings::Settings;
 use super::status::Status;
 use crate::capture::live::{self, Interface};
 use crate::error::Error;
 
 /// Runs the command. Each interface is opened for a moment: nothing else tells for sure.
-pub fn run(_settings: &Settings) -> Result<Status, Error> {
+pub fn run() -> Result<Status, Error> {
     let interfaces = live::interfaces().map_err(|error| Error::Input(error.to_string()))?;
     let width = interfaces.iter().map(|interface| interface.name.chars().count()).max().unwrap_or_default();
     let mut text = String::new();

@@ -19,7 +19,7 @@ pub fn run(args: &ListArgs, settings: &Settings) -> Result<Status, Error> {
     let interrupt = Interrupt::listen();
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let options = outcome::options(&args.analysis);
-    let finished = offline::run(inputs, options, &interrupt, settings.progress, &mut |_, _| {})?;
+    let finished = offline::run(inputs, options, &interrupt, settings.progress)?;
     let summary = &finished.analysis.summary;
     let status = outcome::judge(summary, &finished.stopped, "")?;
 

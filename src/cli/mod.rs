@@ -28,8 +28,8 @@ pub fn run(command: &Command, settings: &Settings) -> Status {
         Command::Live(args) => live::run(args, settings),
         Command::Show(args) => show::run(args, settings),
         Command::List(args) => list::run(args, settings),
-        Command::Schema(args) => schema::run(args, settings),
-        Command::Interfaces => interfaces::run(settings),
+        Command::Schema(args) => schema::run(args),
+        Command::Interfaces => interfaces::run(),
         Command::Completions { shell } => completions::completions(*shell),
         Command::Man { dir } => completions::man(dir.as_deref()),
     };

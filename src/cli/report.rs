@@ -26,7 +26,7 @@ pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let folder = Folder::open(&args.output, || stem(args.captures.first().map_or(Path::new("-"), PathBuf::as_path)))?;
     let options = outcome::options(&args.analysis);
-    let finished = offline::run(inputs, options, &interrupt, settings.progress, &mut |_, _| {})?;
+    let finished = offline::run(inputs, options, &interrupt, settings.progress)?;
     let status = match outcome::judge(&finished.analysis.summary, &finished.stopped, "; report written") {
         Ok(status) => status,
         Err(error) => {

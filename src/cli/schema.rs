@@ -2,15 +2,17 @@
 
 use super::args::SchemaArgs;
 use super::console;
-use super::settings::Settings;
 use super::status::Status;
 use crate::error::Error;
 use crate::tables::schema;
 
 /// Runs the command.
-pub fn run(args: &SchemaArgs, _settings: &Settings) -> Result<Status, Error> {
-    let text = schema::text();
+pub fn run(args: &SchemaArgs) -> Result<Status, Error> {
+    let text = match args.table() {
+        Some(table) => schema::table_text(table),
+        None if args.json => schema::json(),
+        None => schema::text(),
+    };
     console::print(&text)?;
-    let _ = args;
     Ok(Status::Complete)
 }

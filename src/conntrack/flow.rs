@@ -191,11 +191,12 @@ impl Flow {
     fn begin_next(&mut self, addressed: &Addressed, direction: Direction, config: &Config) -> ConnectionReport {
         let seg = &addressed.segment;
         let side = self.current.side(direction);
-        if let Some(mut candidate) = self.candidate.take() {
-            if candidate.new.conn.end(Side::Client).iss == Some(seg.seq) && candidate.new.client == direction {
-                candidate.new.feed(direction, seg);
-                return self.adopt(candidate, config, seg.ts, seg.frame);
-            }
+        if let Some(mut candidate) = self.candidate.take()
+            && candidate.new.conn.end(Side::Client).iss == Some(seg.seq)
+            && candidate.new.client == direction
+        {
+            candidate.new.feed(direction, seg);
+            return self.adopt(candidate, config, seg.ts, seg.frame);
         }
         let mut next = Incarnation::new(addressed, direction);
         next.feed(direction, seg);

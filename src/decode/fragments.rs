@@ -36,8 +36,6 @@ impl Default for Limits {
 
 /// One fragment.
 pub(super) struct Piece<'a> {
-    pub(super) src: IpAddr,
-    pub(super) dst: IpAddr,
     /// The protocol, where it tells datagrams apart (IPv4).
     pub(super) key_protocol: Option<u8>,
     /// What the datagram holds; the first fragment's word counts.
@@ -47,9 +45,16 @@ pub(super) struct Piece<'a> {
     pub(super) offset: u32,
     /// More fragments follow it.
     pub(super) more: bool,
-    /// Bytes of the IP packet, headers included.
-    pub(super) wire_len: usize,
     pub(super) view: View<'a>,
+}
+
+/// Between whom a fragment travels, and in what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Between {
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) vlan: Option<u16>,
+    pub(super) tunnel: Option<Tunnel>,
 }
 
 /// A completed datagram, without its IP header.
@@ -63,14 +68,11 @@ pub(super) struct Datagram {
     pub(super) wire_len: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    src: IpAddr,
-    dst: IpAddr,
+    between: Between,
     protocol: Option<u8>,
     id: u32,
-    vlan: Option<u16>,
-    tunnel: Option<Tunnel>,
 }
 
 /// A stretch of a datagram that one fragment brought first.
@@ -171,12 +173,12 @@ impl Pool {
         self.shed
     }
 
-    /// Takes a fragment. Gives the datagram back that it completes, if it does.
+    /// Takes a fragment of an IP packet of `wire_len` bytes. Gives the datagram back that it completes, if it does.
     pub(super) fn add(
         &mut self,
         piece: Piece<'_>,
-        vlan: Option<u16>,
-        tunnel: Option<Tunnel>,
+        between: Between,
+        wire_len: usize,
         now: Timestamp,
     ) -> Option<Datagram> {
         let limits = self.limits;
@@ -185,8 +187,8 @@ impl Pool {
         });
         let real_len = u32::try_from(piece.view.real()).ok().filter(|&len| len > 0)?;
         let end = piece.offset.checked_add(real_len).filter(|&end| end <= MAX_DATAGRAM)?;
-        let key = Key { src: piece.src, dst: piece.dst, protocol: piece.key_protocol, id: piece.id, vlan, tunnel };
-        let serial = *self.by_key.entry(key.clone()).or_insert_with(|| {
+        let key = Key { between, protocol: piece.key_protocol, id: piece.id };
+        let serial = *self.by_key.entry(key).or_insert_with(|| {
             self.begun += 1;
             self.begun
         });
@@ -201,7 +203,7 @@ impl Pool {
             partial.protocol = Some(piece.protocol);
         }
         let cost_before = partial.cost;
-        partial.wire_len += piece.wire_len;
+        partial.wire_len += wire_len;
         partial.insert(&piece, end);
         self.cost += partial.cost - cost_before;
         if let Some((protocol, real_len)) = partial.complete() {
@@ -235,10 +237,12 @@ mod tests {
     use super::*;
 
     fn piece(id: u32, offset: u32, more: bool, bytes: &[u8]) -> Piece<'_> {
+        Piece { key_protocol: Some(6), protocol: 6, id, offset, more, view: View::new(bytes, 0) }
+    }
+
+    fn between(vlan: Option<u16>) -> Between {
         let address = |last| IpAddr::from([192, 0, 2, last]);
-        let view = View::new(bytes, 0);
-        let (src, dst) = (address(1), address(2));
-        Piece { src, dst, key_protocol: Some(6), protocol: 6, id, offset, more, wire_len: 20 + bytes.len(), view }
+        Between { src: address(1), dst: address(2), vlan, tunnel: None }
     }
 
     fn at(secs: i64) -> Timestamp {
@@ -246,7 +250,7 @@ mod tests {
     }
 
     fn add(pool: &mut Pool, piece: Piece<'_>) -> Option<Vec<u8>> {
-        pool.add(piece, None, None, at(0)).map(|datagram| {
+        pool.add(piece, between(None), 0, at(0)).map(|datagram| {
             assert_eq!(datagram.real_len, datagram.bytes.len());
             datagram.bytes
         })
@@ -281,7 +285,7 @@ mod tests {
         let mut pool = Pool::default();
         assert_eq!(add(&mut pool, piece(1, 0, true, b"aaaaaaaa")), None);
         assert_eq!(add(&mut pool, piece(2, 8, false, b"b")), None);
-        assert!(pool.add(piece(1, 8, false, b"c"), Some(5), None, at(0)).is_none());
+        assert!(pool.add(piece(1, 8, false, b"c"), between(Some(5)), 0, at(0)).is_none());
         assert_eq!(add(&mut pool, piece(1, 8, false, b"d")).unwrap(), b"aaaaaaaad");
     }
 
@@ -300,16 +304,16 @@ mod tests {
     fn lengths_survive_snaplen_and_bytes_end_at_the_hole() {
         let mut pool = Pool::default();
         let cut = Piece { view: View::new(b"aaa", 8), ..piece(1, 0, true, b"") };
-        assert!(pool.add(cut, None, None, at(0)).is_none());
-        let datagram = pool.add(piece(1, 8, false, b"bb"), None, None, at(0)).unwrap();
+        assert!(pool.add(cut, between(None), 0, at(0)).is_none());
+        let datagram = pool.add(piece(1, 8, false, b"bb"), between(None), 0, at(0)).unwrap();
         assert_eq!((&datagram.bytes[..], datagram.real_len), (&b"aaa"[..], 10));
     }
 
     #[test]
     fn the_oldest_goes_when_time_or_room_runs_out() {
         let mut pool = Pool::default();
-        assert!(pool.add(piece(1, 0, true, b"aaaaaaaa"), None, None, at(0)).is_none());
-        assert!(pool.add(piece(1, 8, false, b"b"), None, None, at(31)).is_none());
+        assert!(pool.add(piece(1, 0, true, b"aaaaaaaa"), between(None), 0, at(0)).is_none());
+        assert!(pool.add(piece(1, 8, false, b"b"), between(None), 0, at(31)).is_none());
         assert_eq!((pool.shed(), pool.partials.len()), (1, 1));
 
         let mut pool = Pool::new(Limits { datagrams: 2, ..Limits::default() });

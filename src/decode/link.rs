@@ -12,23 +12,27 @@ use super::{mpls, ppp, wireless};
 /// Values up to here in the place of an EtherType are the length of an 802.3 frame (IEEE 802.3 3.2.6).
 const MAX_802_3_LENGTH: u16 = 1500;
 
-/// What follows the two bytes of a type field, where those may be a length as well.
-pub(super) const ARP: u16 = 0x0806;
-pub(super) const TRANSPARENT_ETHERNET: u16 = 0x6558;
+const ARP: u16 = 0x0806;
 
 /// The first header of a packet, by its link type.
 pub(super) fn enter<'a>(walk: &mut Walk, link: u16, view: View<'a>) -> Step<'a> {
     match link {
         0 | 108 => null(view),
-        1 => go(Layer::Ethernet, view),
+        1 => ethernet(view),
+        6 => token_ring(view),
         9 | 50 | 166 | 204 => ppp::link(walk, link, view),
+        10 => go(Layer::Llc, view.skip(13, Part::Link)?), // FDDI: frame control and two addresses
         51 => ppp::pppoe(walk, view),
         12 | 14 | 101 | 228 | 229 => go(Layer::Ip, view),
+        100 => go(Layer::Llc, view), // ATM with LLC (RFC 2684)
         104 => ppp::cisco_hdlc(view),
         105 => wireless::ieee80211(view, false),
+        109 => go(Layer::Ip, view.skip(12, Part::Link)?), // OpenBSD's IPsec interface: family, SPI, flags
         113 => linux_cooked(view),
+        117 => pf_log(view),
         119 => wireless::prism(view),
         127 => wireless::radiotap(view),
+        138 => apple_firewire(view),
         163 => wireless::avs(view),
         192 => wireless::ppi(view),
         219 => mpls::labels(walk, view),
@@ -47,6 +51,7 @@ pub(super) fn ethernet(view: View<'_>) -> Step<'_> {
 /// What follows a field that holds a type or a length.
 fn type_or_length(field: u16, view: View<'_>) -> Step<'_> {
     match field {
+        0x0800 | 0x86dd => go(Layer::Ip, view), // nearly every packet: saves a turn
         0..=MAX_802_3_LENGTH => go(Layer::Llc, view.trim(usize::from(field))),
         _ => go(Layer::EtherType(field), view),
     }
@@ -61,7 +66,7 @@ pub(super) fn ether_type<'a>(walk: &mut Walk, ether_type: u16, view: View<'a>) -
         0x8847 | 0x8848 => mpls::labels(walk, view),
         0x8864 => ppp::pppoe(walk, view),
         0x880b => go(Layer::Ppp, view),
-        TRANSPARENT_ETHERNET => go(Layer::Ethernet, view),
+        0x6558 => go(Layer::Ethernet, view), // transparent bridging (RFC 1701)
         0x8870 => go(Layer::Llc, view),
         0x88e5 => macsec(view),
         0x88e7 => go(Layer::Ethernet, view.skip(4, Part::Link)?), // backbone service tag, then the customer's frame
@@ -111,6 +116,33 @@ pub(super) fn llc(view: View<'_>) -> Step<'_> {
         (0x06, 0x06, 0x03) => go(Layer::Ip, rest),
         _ => Err(Skip::NotIp),
     }
+}
+
+/// Token Ring, perhaps source-routed (IEEE 802.5).
+fn token_ring(view: View<'_>) -> Step<'_> {
+    const LLC_FRAME: u8 = 0x40;
+    const SOURCE_ROUTED: u8 = 0x80;
+    let (&[_, control, _, _, _, _, _, _, source, ..], rest) = view.take::<14>(Part::Link)?;
+    if control & 0xc0 != LLC_FRAME {
+        return Err(Skip::NotIp);
+    }
+    let route = match rest.bytes() {
+        [length, ..] if source & SOURCE_ROUTED != 0 => usize::from(length & 0x1f),
+        _ => 0,
+    };
+    go(Layer::Llc, rest.skip(route, Part::Link)?)
+}
+
+/// IP over FireWire as macOS shows it: two long addresses and an EtherType.
+fn apple_firewire(view: View<'_>) -> Step<'_> {
+    let (&[.., high, low], rest) = view.take::<18>(Part::Link)?;
+    go(Layer::EtherType(u16::from_be_bytes([high, low])), rest)
+}
+
+/// OpenBSD's packet filter log: its header's own length, to be rounded up to four bytes.
+fn pf_log(view: View<'_>) -> Step<'_> {
+    let length = view.bytes().first().ok_or(view.short(Part::Link))?;
+    go(Layer::Ip, view.skip(usize::from(*length).next_multiple_of(4), Part::Link)?)
 }
 
 /// BSD loopback: an address family in the byte order of whoever captured (`NULL`) or of the network (`LOOP`).

@@ -1,7 +1,7 @@
 //! Bytes → headers. Never fails the run: what yields no segment is counted under a [`skip::Skip`].
 //!
 //! In: a [`Packet`]. Out: the innermost TCP segment with its addresses, or an ICMP error that quotes one, or the reason why
-//! there is neither. The walk is a loop, one header a turn: each layer's function takes its header off the [`view::View`] and
+//! there is neither. The walk is a loop, one header a turn: each layer's function takes its header off the view and
 //! names the next layer. Only fragments outlive a packet, within the caps of [`fragments::Limits`].
 
 pub mod fragments;
@@ -20,14 +20,12 @@ mod walk;
 mod wireless;
 
 #[cfg(test)]
-mod build;
-#[cfg(test)]
 mod tests;
 
 use crate::capture::Packet;
 use crate::tcp::segment::{Addressed, FrameId, Undelivered};
 use crate::time::Timestamp;
-use fragments::{Limits, Pool};
+use fragments::{Between, Limits, Pool};
 use network::TCP;
 use skip::Skip;
 use view::View;
@@ -156,10 +154,11 @@ impl Decoder {
                 let (ip, tcp) = quoted(view).ok_or(Skip::Icmp)?;
                 icmp::undelivered(&ip, tcp, unreachable, stamp).map(Found::Undelivered)
             }
-            (Next::Piece(piece), _) => {
-                self.pool.add(piece, walk.vlan, walk.tunnel, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
+            (Next::Piece(piece), Some(ip)) => {
+                let between = Between { src: ip.src, dst: ip.dst, vlan: walk.vlan, tunnel: walk.tunnel };
+                self.pool.add(piece, between, ip.len, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
             }
-            (Next::Tcp(_) | Next::Layer(..), _) => Err(Skip::NotIp),
+            (Next::Tcp(_) | Next::Piece(_) | Next::Layer(..), _) => Err(Skip::NotIp),
         }
     }
 }

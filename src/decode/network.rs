@@ -69,11 +69,21 @@ fn ipv4<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
     let payload = view.skip(header_len, Part::Ip)?;
     let protocol = header.protocol().0;
     if header.is_fragmenting_payload() {
-        let id = u32::from(header.identification());
-        let offset = header.fragments_offset().byte_offset();
-        return piece(walk, Some(protocol), protocol, id, offset, header.more_fragments(), payload);
+        return piece(Piece {
+            key_protocol: Some(protocol),
+            protocol,
+            id: u32::from(header.identification()),
+            offset: u32::from(header.fragments_offset().byte_offset()),
+            more: header.more_fragments(),
+            view: payload,
+        });
     }
-    go(Layer::Protocol(protocol), payload)
+    behind_header(protocol, payload)
+}
+
+/// Nearly always TCP, which saves a turn.
+fn behind_header(protocol: u8, payload: View<'_>) -> Step<'_> {
+    if protocol == TCP { Ok(Next::Tcp(payload)) } else { go(Layer::Protocol(protocol), payload) }
 }
 
 fn ipv6<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
@@ -89,7 +99,7 @@ fn ipv6<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
         id: None,
         unsized_v6: stated == 0,
     });
-    go(Layer::Protocol(header.next_header().0), payload)
+    behind_header(header.next_header().0, payload)
 }
 
 /// What an IP protocol number announces.
@@ -101,7 +111,7 @@ pub(super) fn protocol<'a>(walk: &mut Walk, number: u8, view: View<'a>) -> Step<
         ICMP if !is_v6 => icmp::v4(view),
         ICMP_V6 if is_v6 => icmp::v6(view),
         HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS if is_v6 => extension(walk, number, view),
-        FRAGMENT if is_v6 => fragment_header(walk, view),
+        FRAGMENT if is_v6 => fragment_header(view),
         AH => authentication(walk, view),
         IPV4 | IPV6 | IPIP => opened(walk, TunnelKind::IpInIp, None, Layer::Ip, view),
         GRE => tunnel::gre(walk, view),
@@ -193,7 +203,7 @@ fn last_hop(body: &[u8]) -> Option<Ipv6Addr> {
     Some(Ipv6Addr::from(*last))
 }
 
-fn fragment_header<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
+fn fragment_header(view: View<'_>) -> Step<'_> {
     let header = Ipv6FragmentHeaderSlice::from_slice(view.bytes()).map_err(|_| view.short(Part::Ip))?;
     let next = header.next_header().0;
     let rest = view.skip(header.slice().len(), Part::Ip)?;
@@ -201,38 +211,21 @@ fn fragment_header<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
         return go(Layer::Protocol(next), rest); // an atomic fragment (RFC 6946) is a whole packet
     }
     // The first fragment's next header counts, whatever the others say, so it is no part of the key (RFC 8200 4.5).
-    let offset = header.fragment_offset().byte_offset();
-    piece(walk, None, next, header.identification(), offset, header.more_fragments(), rest)
+    piece(Piece {
+        key_protocol: None,
+        protocol: next,
+        id: header.identification(),
+        offset: u32::from(header.fragment_offset().byte_offset()),
+        more: header.more_fragments(),
+        view: rest,
+    })
 }
 
 /// A fragment, if its datagram may turn out to hold a TCP segment.
-fn piece<'a>(
-    walk: &Walk,
-    key_protocol: Option<u8>,
-    protocol: u8,
-    id: u32,
-    offset: u16,
-    more: bool,
-    view: View<'a>,
-) -> Step<'a> {
-    let promising = matches!(
-        protocol,
-        TCP | UDP | IPV4 | IPV6 | GRE | AH | IPIP | MPLS | HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | FRAGMENT
-    );
-    match walk.ip {
-        Some(ip) if promising => {
-            let offset = u32::from(offset);
-            Ok(Next::Piece(Piece {
-                src: ip.src,
-                dst: ip.dst,
-                key_protocol,
-                protocol,
-                id,
-                offset,
-                more,
-                wire_len: ip.len,
-                view,
-            }))
+fn piece(piece: Piece<'_>) -> Step<'_> {
+    match piece.protocol {
+        TCP | UDP | IPV4 | IPV6 | GRE | AH | IPIP | MPLS | HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | FRAGMENT => {
+            Ok(Next::Piece(piece))
         }
         _ => Err(Skip::Fragment),
     }

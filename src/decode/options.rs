@@ -38,10 +38,8 @@ pub(super) fn parse(mut bytes: &[u8]) -> Options {
             (WINDOW_SCALE, &[shift]) if options.window_scale.is_none() => {
                 options.window_scale = Some(shift.min(MAX_WINDOW_SCALE));
             }
-            (TIMESTAMPS, &[a, b, c, d, ref echo @ ..]) if options.timestamps.is_none() => {
-                if let &[e, f, g, h] = echo {
-                    options.timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-                }
+            (TIMESTAMPS, &[a, b, c, d, e, f, g, h]) if options.timestamps.is_none() => {
+                options.timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
             }
             (SACK, &[a, b, c, d, e, f, g, h, ..]) if options.sack.is_none() && data.len() % 8 == 0 => {
                 let edge = |bytes| SeqNum::new(u32::from_be_bytes(bytes));

@@ -180,7 +180,8 @@ pub(super) fn gre<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
     }
 }
 
-/// Source route entries (RFC 1701): family, offset and length each, the last of length 0. Every turn takes four bytes or more off.
+/// Source route entries (RFC 1701): family, offset and length each, the last of length 0. Every turn takes four bytes
+/// or more off.
 fn source_routes(view: View<'_>) -> Result<View<'_>, Skip> {
     let mut rest = view;
     loop {

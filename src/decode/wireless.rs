@@ -54,6 +54,11 @@ pub(super) fn ieee80211(view: View<'_>, padded: bool) -> Step<'_> {
     go(Layer::Llc, rest.trim(usize::from(u16::from_be_bytes([high, low]))))
 }
 
+/// What a wrapping's own length leaves; it counts at least the eight bytes that tell it.
+fn behind(view: View<'_>, length: usize) -> Result<View<'_>, Skip> {
+    if length < 8 { Err(Skip::BadLinkHeader) } else { view.skip(length, Part::Link) }
+}
+
 /// Radiotap: a length, a bitmap of fields, and among those one that tells of padding and a trailing checksum.
 pub(super) fn radiotap(view: View<'_>) -> Step<'_> {
     const TSFT: u8 = 0x01;
@@ -64,7 +69,7 @@ pub(super) fn radiotap(view: View<'_>) -> Step<'_> {
 
     let (&[_, _, low, high, bits, ..], _) = view.take::<8>(Part::Link)?;
     let length = usize::from(u16::from_le_bytes([low, high]));
-    let frame = view.skip(length, Part::Link)?;
+    let frame = behind(view, length)?;
     let header = view.bytes().get(..length).unwrap_or_default();
     let mut at = 8;
     while header.get(at - 1).is_some_and(|last| last & ANOTHER_BITMAP != 0) {
@@ -81,7 +86,7 @@ pub(super) fn radiotap(view: View<'_>) -> Step<'_> {
 /// Per-packet information: a length and the link type of what follows.
 pub(super) fn ppi(view: View<'_>) -> Step<'_> {
     let (&[_, _, low, high, link @ ..], _) = view.take::<8>(Part::Link)?;
-    let rest = view.skip(usize::from(u16::from_le_bytes([low, high])), Part::Link)?;
+    let rest = behind(view, usize::from(u16::from_le_bytes([low, high])))?;
     let link = u16::try_from(u32::from_le_bytes(link)).map_err(|_| Skip::UnknownLinkType)?;
     go(Layer::Link(link), rest)
 }
@@ -96,12 +101,12 @@ pub(super) fn prism(view: View<'_>) -> Step<'_> {
     // In the byte order of the host that captured; the header is far shorter than 64 KiB.
     let length = u32::from_le_bytes(length);
     let length = if length > 0xffff { length.swap_bytes() } else { length };
-    ieee80211(view.skip(usize::try_from(length).unwrap_or(usize::MAX), Part::Link)?, false)
+    ieee80211(behind(view, usize::try_from(length).unwrap_or(usize::MAX))?, false)
 }
 
 /// AVS: a magic number and a length.
 pub(super) fn avs(view: View<'_>) -> Step<'_> {
     let (&[_, _, _, _, length @ ..], _) = view.take::<8>(Part::Link)?;
     let length = u32::from_be_bytes(length);
-    ieee80211(view.skip(usize::try_from(length).unwrap_or(usize::MAX), Part::Link)?, false)
+    ieee80211(behind(view, usize::try_from(length).unwrap_or(usize::MAX))?, false)
 }

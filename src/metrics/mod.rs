@@ -1,15 +1,19 @@
 //! Events → numbers. In: what a connection did. Out: the rows of the report.
 
 pub mod census;
+pub mod findings;
 pub mod handshake;
 pub mod history;
 pub mod listeners;
+pub mod overview;
 pub mod peak;
+pub mod phrase;
 pub mod quantiles;
 pub mod report;
 pub mod rows;
-#[cfg(test)]
-pub(crate) mod synthetic;
 pub mod teardown;
 pub mod time_wait;
 pub mod transfer;
+
+#[cfg(test)]
+pub(crate) mod synthetic;

@@ -7,6 +7,7 @@ pub mod interrupt;
 pub mod live;
 pub mod offline;
 pub mod progress;
+pub mod single;
 
 mod collect;
 mod shards;

@@ -7,7 +7,7 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
-use crate::capture::{CaptureError, Info, Merge, Merged, Packet, Savefile, Source};
+use crate::capture::{CaptureError, Info, Merge, Merged, Savefile, Source};
 use crate::error::Error;
 use crate::metrics::rows::CaptureInfo;
 
@@ -61,18 +61,12 @@ pub struct Finished {
     pub stopped: Vec<String>,
 }
 
-/// Reads every capture to its end, or to Ctrl-C, and analyses it. `watch` sees every packet that the analysis sees.
+/// Reads every capture to its end, or to Ctrl-C, and analyses it.
 ///
 /// # Errors
 ///
 /// When the system gives no thread.
-pub fn run(
-    inputs: Inputs,
-    options: Options,
-    interrupt: &Interrupt,
-    progress: bool,
-    watch: &mut dyn FnMut(u16, &Packet<'_>),
-) -> Result<Finished, Error> {
+pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
     let mut engine = Engine::start(options).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
@@ -100,7 +94,6 @@ pub fn run(
         match merge.poll() {
             Merged::Packet(index, packet) => {
                 let file = files.get(index).copied().unwrap_or_default();
-                watch(file, &packet);
                 engine.packet(file, &packet);
             }
             Merged::Quiet => {}

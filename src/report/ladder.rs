@@ -1,362 +1,397 @@
-//! One connection as a ladder: its packets between two lanes, each side's state beside them. In: its rows and segments.
-//! Out: text.
+//! One connection as a ladder. In: its rows and its segments. Out: text: time, packets between two lanes, each side's states
+//! beside them; a `?` is inferred, a `~` assumed, a `!` was believed and taken back.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{self, Write};
 
-use crate::metrics::rows::{ConnectionRow, FinCause, FinRetransmissionRow, TransitionRow};
+use super::terminal::Style;
+use crate::metrics::rows::{
+    AnomalyRow, ConnectionRow, FinCause, FinRetransmissionRow, Tables, Tap, TimeWaitRow, TransitionRow,
+};
 use crate::tcp::segment::{Addressed, Flags, FrameId, Segment};
-use crate::tcp::seq::SeqNum;
 use crate::tcp::state::{Evidence, Side, State};
 use crate::time::{Span, Timestamp};
 
-/// Runs of plain packets (nothing changes, no SYN, FIN or RST) longer than this are shortened to their first.
-const PLAIN_RUN: usize = 2;
-const TIME: usize = 11;
-const LANE: usize = 14;
-const FRAME: usize = 7;
+/// Room for a span such as `+64.5 ms`.
+const TIME: usize = 14;
+/// Room for `SYN_RECEIVED?`, the longest state.
+const STATE: usize = 15;
+/// Room for a frame's number.
+const FRAME: usize = 9;
+/// An arrow between the lanes is at least and at most this long.
+const ARROW: std::ops::RangeInclusive<usize> = 24..=56;
+/// So many packets in a row that change nothing are drawn; of a longer run only the first is.
+const PLAIN_RUN: usize = 3;
 
-/// Everything a ladder shows.
+/// What a side has sent: numbers, and whether they were a SYN's or a FIN's.
+type Sent = HashSet<(u32, u8)>;
+
+/// Beyond this many segments, repeats are no longer named.
+const MOST_REMEMBERED: usize = 1 << 20;
+
+/// The rows of one connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Ladder<'a> {
-    /// The connection.
-    pub row: &'a ConnectionRow,
-    /// Its changes of state.
+pub struct Rows<'a> {
+    /// Its row in `connections`.
+    pub connection: &'a ConnectionRow,
+    /// Its rows in `transitions`.
     pub transitions: &'a [TransitionRow],
-    /// Its repeated FINs.
+    /// Its rows in `fin_retransmissions`.
     pub fins: &'a [FinRetransmissionRow],
-    /// Its segments, in the order of the capture.
-    pub segments: &'a [Addressed],
-    /// Segments that came after those.
-    pub more: u64,
-    /// The end of the capture.
-    pub end: Option<Timestamp>,
-    /// Show every packet, plain ones too.
-    pub all: bool,
-    /// Columns of the terminal.
-    pub width: usize,
+    /// Its rows in `time_wait`.
+    pub time_wait: &'a [TimeWaitRow],
+    /// Its rows in `anomalies`.
+    pub anomalies: &'a [AnomalyRow],
 }
 
-impl Ladder<'_> {
-    /// Writes the ladder.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.head(out)?;
-        self.rungs(out)?;
-        self.foot(out)
-    }
-
-    fn head(&self, out: &mut dyn Write) -> io::Result<()> {
-        let row = self.row;
-        write!(out, "connection {}   {} → {}", row.conn_id, row.who.client, row.who.server)?;
-        let half = |span: Option<i64>| span.map(|nanos| Span::from_nanos(nanos / 2));
-        match (half(row.syn_ack_to_ack_ns), half(row.syn_to_syn_ack_ns)) {
-            (Some(client), Some(server)) => {
-                writeln!(
-                    out,
-                    "   tap {}: client {client}, server {server} away",
-                    row.tap.name().replace('_', " the ")
-                )?;
-            }
-            _ => writeln!(out)?,
+impl<'a> Rows<'a> {
+    /// The rows of connection `conn_id`; `None` when there is no such connection. Tables are ordered by connection.
+    pub fn of(tables: &'a Tables, conn_id: u64) -> Option<Self> {
+        fn part<T>(rows: &[T], conn_id: u64, id: impl Fn(&T) -> u64) -> &[T] {
+            let from = rows.partition_point(|row| id(row) < conn_id);
+            let rest = rows.get(from..).unwrap_or_default();
+            rest.get(..rest.partition_point(|row| id(row) == conn_id)).unwrap_or_default()
         }
-        writeln!(out, "opened {}, closed {}", spoken(row.opening.name()), spoken(row.closing.name()))?;
-        let arrow = self.arrow_width();
-        writeln!(out, "\n{:>TIME$}   {:LANE$} {:arrow$} {:LANE$} {:>FRAME$}", "time", "CLIENT", "", "SERVER", "frame")
+        Some(Self {
+            connection: part(&tables.connections, conn_id, |row| row.conn_id).first()?,
+            transitions: part(&tables.transitions, conn_id, |row| row.conn_id),
+            fins: part(&tables.fin_retransmissions, conn_id, |row| row.conn_id),
+            time_wait: part(&tables.time_wait, conn_id, |row| row.conn_id),
+            anomalies: part(&tables.anomalies, conn_id, |row| row.conn_id.unwrap_or_default()),
+        })
     }
+}
 
-    fn arrow_width(&self) -> usize {
-        self.width.saturating_sub(TIME + LANE * 2 + FRAME + 6).clamp(24, 50)
-    }
-
-    fn rungs(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut changes: HashMap<FrameId, [Vec<&TransitionRow>; 2]> = HashMap::new();
-        for row in self.transitions {
-            if let Some(frame) = row.frame {
-                changes.entry(frame).or_default()[row.side.index()].push(row);
-            }
+/// The ladder, ending in a line feed. `segments` are the connection's, in the order of the capture; `more` follow that are
+/// not among them.
+pub fn ladder(rows: &Rows<'_>, segments: &[Addressed], more: u64, style: Style) -> String {
+    let room = style.width.saturating_sub(TIME + 2 * STATE + FRAME + 4);
+    let mut page =
+        Page { rows, style, arrow: room.clamp(*ARROW.start(), *ARROW.end()), out: String::new(), clock: None };
+    page.head();
+    let mut timers = rows.transitions.iter().filter(|row| row.frame.is_none() && !row.retracted).collect::<Vec<_>>();
+    timers.sort_by_key(|row| row.ts);
+    let mut timers = timers.into_iter().peekable();
+    let mut rest = segments;
+    let mut sent_before: [Sent; 2] = Default::default();
+    while let Some((first, others)) = rest.split_first() {
+        while let Some(timer) = timers.next_if(|timer| timer.ts < first.segment.ts) {
+            page.timer(timer);
         }
-        let mut seen: [Vec<(u8, SeqNum)>; 2] = Default::default();
-        let mut before: Option<Timestamp> = None;
-        let mut index = 0;
-        while let Some(addressed) = self.segments.get(index) {
-            let plain = self.segments[index..].iter().take_while(|next| self.is_plain(next, &changes)).count();
-            let shortened = !self.all && plain > PLAIN_RUN;
-            self.rung(out, addressed, &changes, &mut seen, before)?;
-            before = Some(addressed.segment.ts);
-            index += 1;
-            if shortened {
-                let rest = &self.segments[index..index + plain - 1];
-                self.elision(out, rest)?;
-                before = rest.last().map(|last| last.segment.ts);
-                index += rest.len();
+        page.segment(first, &mut sent_before);
+        rest = others;
+        if page.is_plain(first) {
+            let until = timers.peek().map_or(Timestamp::MAX, |timer| timer.ts);
+            let run = rest.iter().take_while(|next| page.is_plain(next) && next.segment.ts <= until).count();
+            if run >= PLAIN_RUN {
+                let (run, others) = rest.split_at(run);
+                page.run(run, &mut sent_before);
+                rest = others;
             }
         }
-        if self.more > 0 {
-            writeln!(out, "{:>TIME$}   ⋮  {} more packets", "", self.more)?;
+    }
+    if more > 0 {
+        let _ = writeln!(page.out, "{:TIME$}⋮  {more} more packets", "");
+    }
+    timers.for_each(|timer| page.timer(timer));
+    page.foot();
+    page.out
+}
+
+/// The text so far.
+struct Page<'a> {
+    rows: &'a Rows<'a>,
+    style: Style,
+    arrow: usize,
+    out: String,
+    /// The time of the line before.
+    clock: Option<Timestamp>,
+}
+
+impl Page<'_> {
+    fn head(&mut self) {
+        let row = self.rows.connection;
+        let mut line = format!("connection {}   {} → {}", row.conn_id, row.who.client, row.who.server);
+        if let Some(vlan) = row.who.vlan {
+            let _ = write!(line, "   vlan {vlan}");
         }
-        for row in self.transitions.iter().filter(|row| row.frame.is_none() && !row.retracted) {
-            let later = before.map_or(Span::ZERO, |before| row.ts.since(before));
-            let state = marked(row);
-            let (client, server) =
-                if row.side == Side::Client { (state, String::new()) } else { (String::new(), state) };
-            let (later, arrow) = (format!("{later} later"), self.arrow_width());
-            let line = format!("{later:>TIME$}   {client:LANE$} {:arrow$} {server}", "");
-            writeln!(out, "{}", line.trim_end())?;
+        if let Some(tunnel) = row.who.tunnel {
+            let _ = write!(line, "   {tunnel}");
         }
-        Ok(())
+        line.push_str(match row.tap {
+            Tap::NearClient => "   tap near the client",
+            Tap::NearServer => "   tap near the server",
+            Tap::Between => "   tap between them",
+            Tap::Unknown => "",
+        });
+        let away = [("client", row.syn_ack_to_ack_ns), ("server", row.syn_to_syn_ack_ns)];
+        let away: Vec<_> =
+            away.into_iter().filter_map(|(side, ns)| Some(format!("{side} {}", Span::from_nanos(ns?)))).collect();
+        if row.tap != Tap::Unknown && !away.is_empty() {
+            let _ = write!(line, ": there and back to the {}", away.join(", to the "));
+        }
+        let _ = writeln!(self.out, "{line}\nbegins {}\n", row.first_ts);
+        let _ = writeln!(
+            self.out,
+            "{:>12}  {:STATE$}{:width$}  {:STATE$}{:>FRAME$}",
+            "time",
+            "CLIENT",
+            "",
+            "SERVER",
+            "frame",
+            width = self.arrow
+        );
     }
 
-    fn is_plain(&self, addressed: &Addressed, changes: &HashMap<FrameId, [Vec<&TransitionRow>; 2]>) -> bool {
-        let seg = &addressed.segment;
-        !changes.contains_key(&seg.frame) && !seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST))
+    /// Changes no state and is neither a repeat of a FIN nor anything else to look at: only data and their ACKs.
+    fn is_plain(&self, addressed: &Addressed) -> bool {
+        let Segment { flags, frame, ts, .. } = addressed.segment;
+        let changes = self.rows.transitions.iter().any(|row| row.frame == Some(frame));
+        let restarts = self.rows.time_wait.iter().any(|row| row.last_restart_ts == Some(ts));
+        let odd = self.rows.anomalies.iter().any(|row| row.frame == frame);
+        !(flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) || changes || restarts || odd || self.dies(addressed))
     }
 
     fn side(&self, addressed: &Addressed) -> Side {
-        if addressed.src == self.row.who.client { Side::Client } else { Side::Server }
+        if addressed.src == self.rows.connection.who.client { Side::Client } else { Side::Server }
     }
 
-    fn rung(
-        &self,
-        out: &mut dyn Write,
-        addressed: &Addressed,
-        changes: &HashMap<FrameId, [Vec<&TransitionRow>; 2]>,
-        seen: &mut [Vec<(u8, SeqNum)>; 2],
-        before: Option<Timestamp>,
-    ) -> io::Result<()> {
-        let (seg, side) = (&addressed.segment, self.side(addressed));
-        let time = match before {
-            None => "0".to_owned(),
-            Some(before) if seg.ts >= before => format!("+{}", seg.ts.since(before)),
-            Some(before) => seg.ts.since(before).to_string(),
-        };
-        let no_change = Default::default();
-        let rows = changes.get(&seg.frame).unwrap_or(&no_change);
-        let receiver = &rows[side.peer().index()];
-        let died = !receiver.is_empty() && receiver.iter().all(|row| row.retracted);
-        let mut states = Side::BOTH.map(|lane| rows[lane.index()].iter().map(|row| marked(row)).collect::<Vec<_>>());
-        let restarts = self.fins.iter().find(|fin| fin.frame == seg.frame);
-        if restarts.is_some_and(|fin| fin.receiver_state == Some(State::TimeWait)) && !died {
-            states[side.peer().index()].push("TIME_WAIT ↻".to_owned());
-        }
-        let label = label(seg, &mut seen[side.index()]);
-        let arrow = arrow(&label, side, died, self.arrow_width());
-        let cell = |lane: usize, at: usize| states[lane].get(at).map_or("", String::as_str);
-        writeln!(
-            out,
-            "{time:>TIME$}   {:LANE$} {arrow} {:LANE$} {:>FRAME$}",
-            cell(0, 0),
-            cell(1, 0),
-            seg.frame.number()
-        )?;
-        let width = self.arrow_width();
-        for at in 1..states[0].len().max(states[1].len()) {
-            let line = format!("{:TIME$}   {:LANE$} {:width$} {}", "", cell(0, at), "", cell(1, at));
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
-
-    fn elision(&self, out: &mut dyn Write, rest: &[Addressed]) -> io::Result<()> {
-        let mut bytes = [0_u64; 2];
-        for addressed in rest {
-            bytes[self.side(addressed).index()] += u64::from(addressed.segment.payload_len);
-        }
-        let mut text = format!("⋮  {} more packet{}", rest.len(), if rest.len() == 1 { "" } else { "s" });
-        for (count, way) in [(bytes[0], "there"), (bytes[1], "back")] {
-            if count > 0 {
-                let _ = write!(text, ", {} {way}", spoken_bytes(count));
+    /// What the report knows to have been lost behind the tap: copies of a FIN that had to come again because they never
+    /// arrived, and the last bare ACK before a FIN that came again because that ACK never arrived.
+    fn dies(&self, addressed: &Addressed) -> bool {
+        let (side, seg) = (self.side(addressed), &addressed.segment);
+        self.rows.fins.iter().any(|fin| match fin.cause {
+            FinCause::FinLost => {
+                seg.flags.has_all(Flags::FIN) && side == fin.side && seg.ts >= fin.first_fin_ts && seg.frame < fin.frame
             }
-        }
-        writeln!(out, "{:>TIME$}   {text}", "")
+            FinCause::AckLost => {
+                let since = fin
+                    .since_previous_ns
+                    .map_or(fin.first_fin_ts, |ns| fin.ts.plus(Span::from_nanos(ns.saturating_neg())));
+                let bare = seg.payload_len == 0 && !seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST));
+                bare && side == fin.side.peer() && seg.ts >= since && seg.frame < fin.frame
+            }
+            FinCause::Unanswered | FinCause::Undecided => false,
+        })
     }
 
-    fn foot(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out)?;
-        for (side, lead) in Side::BOTH.into_iter().zip(["in each state   client", "                server"]) {
-            let dwells = self.dwells(side);
-            if dwells.is_empty() {
-                writeln!(out, "{lead}: nothing is known")?;
-            } else {
-                writeln!(out, "{lead}: {}", dwells.join(" · "))?;
-            }
-        }
-        for fin in self.fins {
-            let after =
-                fin.since_previous_ns.map_or(String::new(), |nanos| format!(" after {}", Span::from_nanos(nanos)));
-            let why = match fin.cause {
-                FinCause::FinLost => "no ACK of it had passed, and it had not arrived",
-                FinCause::AckLost => "its ACK had been sent and was lost",
-                FinCause::Unanswered => "nothing answers any more",
-                FinCause::Undecided => "the packets do not tell why",
+    fn segment(&mut self, addressed: &Addressed, sent_before: &mut [Sent; 2]) {
+        let (side, seg) = (self.side(addressed), &addressed.segment);
+        let label = label(seg, is_repeat(seg, side, sent_before));
+        let arrow = arrow(&label, side, self.dies(addressed), self.arrow);
+        let mut changes = Side::BOTH.map(|side| self.changes(side, seg.frame, seg.ts));
+        let lines = changes.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let time = self.time(seg.ts);
+        for line in 0..lines {
+            let [client, server] =
+                changes.each_mut().map(|cells| cells.get_mut(line).map(std::mem::take).unwrap_or_default());
+            let (time, arrow, frame) = match line {
+                0 => (time.as_str(), arrow.as_str(), seg.frame.number().to_string()),
+                _ => ("", "", String::new()),
             };
-            writeln!(out, "FIN again       {}, frame {}{after}: {why}", fin.side, fin.frame.number())?;
+            let (client, server) = (client.padded(self.style), server.padded(self.style));
+            let width = self.arrow;
+            let text = format!("{time:>12}  {client}{arrow:width$}  {server}{frame:>FRAME$}");
+            let _ = writeln!(self.out, "{}", text.trim_end());
         }
-        writeln!(
-            out,
-            "                ? inferred   ~ assumed   ! believed then, disproved later   ✗ did not act behind the tap"
-        )
     }
 
-    /// `SYN_SENT 1.6 ms`, in order; the last one is open.
-    fn dwells(&self, side: Side) -> Vec<String> {
-        let life: Vec<&TransitionRow> =
-            self.transitions.iter().filter(|row| row.side == side && !row.retracted).collect();
-        let mut dwells = Vec::new();
-        for (at, row) in life.iter().enumerate() {
-            let next = life.get(at + 1);
-            let assumed = next.is_some_and(|next| next.evidence == Evidence::Assumed);
-            match (next.map(|next| next.ts).or(self.end), row.to_state) {
-                (None, state) | (Some(_), state @ State::Closed) => dwells.push(state.name().to_owned()),
-                (Some(until), state) => dwells.push(format!(
-                    "{} {}{}",
-                    state.name(),
-                    until.since(row.ts),
-                    match (assumed, next) {
-                        (true, _) => " (assumed end)",
-                        (false, None) => " so far",
-                        _ => "",
-                    }
-                )),
+    /// What becomes of `side` by the packet `frame`.
+    fn changes(&self, side: Side, frame: FrameId, ts: Timestamp) -> Vec<Cell> {
+        let mine = |row: &&TransitionRow| row.side == side && row.frame == Some(frame);
+        let mut cells: Vec<Cell> = self.rows.transitions.iter().filter(mine).map(Cell::of).collect();
+        if self.rows.time_wait.iter().any(|row| row.side == side && row.last_restart_ts == Some(ts)) && cells.is_empty()
+        {
+            cells.push(Cell { text: "TIME_WAIT ↻".to_owned(), state: Some(State::TimeWait) });
+        }
+        cells
+    }
+
+    /// Packets that change nothing, as one line.
+    fn run(&mut self, run: &[Addressed], sent_before: &mut [Sent; 2]) {
+        let mut bytes = [0_u64; 2];
+        for addressed in run {
+            let side = self.side(addressed);
+            is_repeat(&addressed.segment, side, sent_before);
+            if let Some(bytes) = bytes.get_mut(side.index()) {
+                *bytes += u64::from(addressed.segment.payload_len);
             }
         }
-        dwells
+        let [there, back] = bytes;
+        let _ = writeln!(
+            self.out,
+            "{:TIME$}{:STATE$}⋮  {} more packets: {there} bytes →, {back} bytes ←",
+            "",
+            "",
+            run.len()
+        );
+        self.clock = run.last().map(|last| last.segment.ts).or(self.clock);
+    }
+
+    fn timer(&mut self, row: &TransitionRow) {
+        let (client, server) = match row.side {
+            Side::Client => (Cell::of(row), Cell::default()),
+            Side::Server => (Cell::default(), Cell::of(row)),
+        };
+        let later = self.clock.map_or(String::new(), |clock| format!("{} later", row.ts.since(clock)));
+        let (client, server) = (client.padded(self.style), server.padded(self.style));
+        let text = format!("{later:>12}  {client}{:width$}  {server}", "", width = self.arrow);
+        let _ = writeln!(self.out, "{}", text.trim_end());
+        self.clock = self.clock.max(Some(row.ts));
+    }
+
+    fn time(&mut self, ts: Timestamp) -> String {
+        match self.clock.replace(ts) {
+            None => "0".to_owned(),
+            Some(before) if ts < before => ts.since(before).to_string(),
+            Some(before) => format!("+{}", ts.since(before)),
+        }
+    }
+
+    fn foot(&mut self) {
+        for (title, side) in [("in each state   client", Side::Client), ("                server", Side::Server)] {
+            let stays = stays(self.rows.transitions, side);
+            if !stays.is_empty() {
+                let gap = if side == Side::Client { "\n" } else { "" };
+                let _ = writeln!(self.out, "{gap}{title}: {}", stays.join(" · "));
+            }
+        }
+        for side in Side::BOTH {
+            let fins: Vec<_> = self.rows.fins.iter().filter(|fin| fin.side == side).collect();
+            if fins.is_empty() {
+                continue;
+            }
+            let told: Vec<String> = fins
+                .iter()
+                .map(|fin| {
+                    let after =
+                        fin.since_previous_ns.map_or(String::new(), |ns| format!("after {}, ", Span::from_nanos(ns)));
+                    format!("{after}{} (frame {})", cause(fin.cause), fin.frame.number())
+                })
+                .collect();
+            let _ = writeln!(self.out, "FIN again       {side}: {}", told.join("; "));
+        }
+        for row in self.rows.anomalies {
+            let side = row.side.map_or("", Side::name);
+            let times = if row.count > 1 { format!(", {} times", row.count) } else { String::new() };
+            let gap = if row.detail.is_empty() { "" } else { ": " };
+            let _ = writeln!(
+                self.out,
+                "odd             {side} {}{gap}{}{times} (frame {})",
+                row.kind,
+                row.detail,
+                row.frame.number()
+            );
+        }
     }
 }
 
-fn marked(row: &TransitionRow) -> String {
-    let mark = match (row.retracted, row.evidence) {
-        (true, _) => "!",
-        (false, Evidence::Observed) => "",
-        (false, Evidence::Inferred) => "?",
-        (false, Evidence::Assumed) => "~",
+/// A state in a lane.
+#[derive(Default)]
+struct Cell {
+    text: String,
+    state: Option<State>,
+}
+
+impl Cell {
+    fn of(row: &TransitionRow) -> Self {
+        let mark = match (row.retracted, row.evidence) {
+            (true, _) => "!",
+            (false, Evidence::Observed) => "",
+            (false, Evidence::Inferred) => "?",
+            (false, Evidence::Assumed) => "~",
+        };
+        Self { text: format!("{}{mark}", row.to_state), state: Some(row.to_state) }
+    }
+
+    /// The text in its lane's width, coloured as the pictures are where colour is wanted.
+    fn padded(&self, style: Style) -> String {
+        let gap = " ".repeat(STATE.saturating_sub(self.text.chars().count()));
+        match self.state.filter(|_| style.color) {
+            Some(state) => format!("\u{1b}[38;5;{}m{}\u{1b}[0m{gap}", colour(state), self.text),
+            None => format!("{}{gap}", self.text),
+        }
+    }
+}
+
+/// One of the terminal's 256 colours: opening in yellows, the active closer in blues, the passive one in oranges.
+const fn colour(state: State) -> u8 {
+    match state {
+        State::Closed | State::Listen => 245,
+        State::SynSent => 178,
+        State::SynReceived => 184,
+        State::Established => 35,
+        State::FinWait1 => 117,
+        State::FinWait2 => 75,
+        State::Closing => 69,
+        State::TimeWait => 33,
+        State::CloseWait => 215,
+        State::LastAck => 208,
+    }
+}
+
+/// Whether the side sent the same kind of segment with the same number before; remembers it.
+fn is_repeat(seg: &Segment, side: Side, sent_before: &mut [Sent; 2]) -> bool {
+    let carries = seg.flags.bits() & Flags::SYN.or(Flags::FIN).bits();
+    if seg.seg_len() == 0 {
+        return false;
+    }
+    let Some(sent) = sent_before.get_mut(side.index()) else { return false };
+    // A FIN is known by where it stands, also when it comes again without the data before it.
+    let at = if carries == 0 { seg.payload_seq() } else { seg.end() };
+    let mark = (at.raw(), carries);
+    let again = sent.contains(&mark);
+    if !again && sent.len() < MOST_REMEMBERED {
+        sent.insert(mark);
+    }
+    again
+}
+
+/// What a packet says, in a few words.
+fn label(seg: &Segment, again: bool) -> String {
+    let control = seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST));
+    let mut label = match (control, seg.payload_len) {
+        (true, 0) | (false, 0) => seg.flags.to_string(),
+        (true, bytes) => format!("{} {bytes} bytes", seg.flags),
+        (false, bytes) => format!("{bytes} bytes"),
     };
-    format!("{}{mark}", row.to_state)
-}
-
-fn spoken(word: &str) -> String {
-    word.replace('_', " ")
-}
-
-fn spoken_bytes(count: u64) -> String {
-    format!("{count} byte{}", if count == 1 { "" } else { "s" })
-}
-
-/// What a segment says: `SYN`, `FIN,ACK again`, `371 bytes`, `ACK`.
-fn label(seg: &Segment, seen: &mut Vec<(u8, SeqNum)>) -> String {
-    let mut text = String::new();
-    let control = Flags::SYN.or(Flags::FIN).or(Flags::RST);
-    if seg.flags.has_any(control) || seg.payload_len == 0 {
-        text = seg.flags.to_string();
+    if again {
+        label.push_str(" again");
     }
-    if seg.payload_len > 0 {
-        let _ = write!(text, "{}{}", if text.is_empty() { "" } else { " " }, spoken_bytes(u64::from(seg.payload_len)));
-    }
-    if seg.flags.has_any(Flags::SYN.or(Flags::FIN)) {
-        let kind = seg.flags.bits() & (Flags::SYN.or(Flags::FIN).or(Flags::RST)).bits();
-        let mark = (kind, if seg.flags.has_all(Flags::FIN) { seg.end() } else { seg.seq });
-        if seen.contains(&mark) {
-            text.push_str(" again");
-        } else {
-            seen.push(mark);
-        }
-    }
-    text
+    label
 }
 
-/// `── SYN ─────▶` from left to right, `◀───── SYN,ACK ──` from right to left; `✗` where it died.
-fn arrow(label: &str, from: Side, died: bool, width: usize) -> String {
-    let line = |count: usize| "─".repeat(count);
-    let rest = width.saturating_sub(label.chars().count() + 5);
-    match (from, died) {
-        (Side::Client, false) => format!("── {label} {}▶", line(rest)),
-        (Side::Client, true) => format!("── {label} {}✗", line(rest)),
-        (Side::Server, false) => format!("◀{} {label} ──", line(rest)),
-        (Side::Server, true) => format!("✗{} {label} ──", line(rest)),
+/// `── SYN ───────▶`, `◀─────── SYN,ACK ──`; with a cross where it dies behind the tap.
+fn arrow(label: &str, from: Side, dies: bool, width: usize) -> String {
+    let shaft = "─".repeat(width.saturating_sub(label.chars().count() + 5));
+    match (from, dies) {
+        (Side::Client, false) => format!("── {label} {shaft}▶"),
+        (Side::Client, true) => format!("── {label} {shaft}✗"),
+        (Side::Server, false) => format!("◀{shaft} {label} ──"),
+        (Side::Server, true) => format!("✗{shaft} {label} ──"),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::script::parse::{Numbers, Script};
-    use crate::script::run;
-    use crate::tcp::segment::HostPort;
-
-    fn ladder(script: &str, all: bool) -> String {
-        let numbers = Numbers::default();
-        let script = Script::parse(script, numbers).unwrap();
-        let end = |ip: [u8; 4], port| HostPort::new(ip.into(), port);
-        let ends = [end([10, 0, 0, 1], 40_000), end([10, 0, 0, 2], 80)];
-        let mut reports = run::run(&script, ends, numbers).unwrap();
-        let mut report = reports.remove(0);
-        report.connection.conn_id = 1;
-        let mut text = Vec::new();
-        Ladder {
-            row: &report.connection,
-            transitions: &report.transitions,
-            fins: &report.fin_retransmissions,
-            segments: &run::addressed(&script, ends),
-            more: 0,
-            end: Some(script.end(numbers)),
-            all,
-            width: 89,
-        }
-        .write(&mut text)
-        .unwrap();
-        String::from_utf8(text).unwrap()
+const fn cause(cause: FinCause) -> &'static str {
+    match cause {
+        FinCause::FinLost => "the FIN had been lost",
+        FinCause::AckLost => "its ACK had passed the tap and was lost behind it",
+        FinCause::Unanswered => "nothing answers",
+        FinCause::Undecided => "the packets do not tell why",
     }
+}
 
-    const LAST_ACK_LOST: &str = "
-+0         SYN         ------------------>
-+40ms                  <------------------         SYN,ACK
-+1ms       ACK         ------------------>
-+1ms       300 bytes   ------------------>
-+1ms                   <------------------      200 bytes
-+1ms       ACK         ------------------>
-+10ms      FIN,ACK     ------------------>
-+40ms                  <------------------         FIN,ACK
-+1ms       ACK         -----------------x
-+200ms                 <------------------   FIN,ACK again
-+1ms       ACK         ------------------>
-+60s       -
-";
-
-    #[test]
-    fn the_textbook_figure() {
-        let got = ladder(LAST_ACK_LOST, false);
-        let want = "\
-connection 1   10.0.0.1:40000 → 10.0.0.2:80   tap near the client: client 500 µs, server 20.0 ms away
-opened handshake, closed fin
-
-       time   CLIENT                                               SERVER           frame
-          0   SYN_SENT       ── SYN ─────────────────────────────▶ SYN_RECEIVED?        1
-   +40.0 ms   ESTABLISHED?   ◀───────────────────────── SYN,ACK ──                      2
-   +1.00 ms                  ── ACK ─────────────────────────────▶ ESTABLISHED?         3
-   +1.00 ms                  ── 300 bytes ───────────────────────▶                      4
-              ⋮  2 more packets, 200 bytes back
-   +10.0 ms   FIN_WAIT_1     ── FIN,ACK ─────────────────────────▶ CLOSE_WAIT?          7
-   +40.0 ms   FIN_WAIT_2?    ◀───────────────────────── FIN,ACK ── LAST_ACK             8
-              TIME_WAIT?
-   +1.00 ms                  ── ACK ─────────────────────────────✗ CLOSED!              9
-    +200 ms   TIME_WAIT ↻    ◀─────────────────── FIN,ACK again ──                     10
-   +1.00 ms                  ── ACK ─────────────────────────────▶ CLOSED?             11
-60.0 s later   CLOSED~
-
-in each state   client: SYN_SENT 40.0 ms · ESTABLISHED 14.0 ms · FIN_WAIT_1 40.0 ms · FIN_WAIT_2 0 ns · TIME_WAIT 60.2 s (assumed end) · CLOSED
-                server: SYN_RECEIVED 41.0 ms · ESTABLISHED 13.0 ms · CLOSE_WAIT 40.0 ms · LAST_ACK 202 ms · CLOSED
-FIN again       server, frame 10 after 201 ms: its ACK had been sent and was lost
-                ? inferred   ~ assumed   ! believed then, disproved later   ✗ did not act behind the tap
-";
-        assert_eq!(got, want, "\n{got}");
-    }
-
-    #[test]
-    fn every_packet_on_demand() {
-        let got = ladder(LAST_ACK_LOST, true);
-        assert!(!got.contains('⋮') && got.contains("200 bytes ──"), "\n{got}");
-    }
+/// How long a side was in each of its states, in order; the last one has no end here.
+fn stays(transitions: &[TransitionRow], side: Side) -> Vec<String> {
+    let rows: Vec<_> = transitions.iter().filter(|row| row.side == side && !row.retracted).collect();
+    rows.windows(2)
+        .filter_map(|pair| match pair {
+            [from, to] => {
+                let assumed = if to.evidence == Evidence::Assumed { " (assumed end)" } else { "" };
+                let stay = to.ts.since(from.ts).measured().filter(|&ns| ns > 0)?;
+                Some(format!("{} {}{assumed}", from.to_state, Span::from_nanos(stay)))
+            }
+            _ => None,
+        })
+        .collect()
 }

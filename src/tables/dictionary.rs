@@ -1,7 +1,5 @@
 //! What `finwait schema` prints. In: the tables of the schema. Out: the dictionary as text or JSON.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::schema::{Row, Table};
@@ -33,20 +31,21 @@ fn entries(table: Table) -> Vec<Entry> {
     }
 }
 
-/// The dictionary for a person: a heading a table, a line a column.
+/// The dictionary for a person: a heading a table, a line a column, an empty line between tables.
 pub fn text() -> String {
-    let mut out = String::new();
-    for table in Table::ALL {
-        let entries = entries(table);
-        let width = |of: fn(&Entry) -> &str| entries.iter().map(|entry| of(entry).len()).max().unwrap_or(0);
-        let (names, kinds, units) = (width(|e| e.name), width(|e| e.kind), width(|e| e.unit));
-        let gap = if table == Table::Connections { "" } else { "\n" };
-        let _ = writeln!(out, "{gap}{}: {}", table.name(), table.meaning());
-        for Entry { name, kind, unit, meaning } in entries {
-            let line = format!("  {name:names$}  {kind:kinds$}  {unit:units$}  {meaning}");
-            out.push_str(line.trim_end());
-            out.push('\n');
-        }
+    Table::ALL.map(table_text).join("\n")
+}
+
+/// One table's part of [`text`].
+pub fn table_text(table: Table) -> String {
+    let entries = entries(table);
+    let width = |of: fn(&Entry) -> &str| entries.iter().map(|entry| of(entry).len()).max().unwrap_or(0);
+    let (names, kinds, units) = (width(|e| e.name), width(|e| e.kind), width(|e| e.unit));
+    let mut out = format!("{}: {}\n", table.name(), table.meaning());
+    for Entry { name, kind, unit, meaning } in entries {
+        let line = format!("  {name:names$}  {kind:kinds$}  {unit:units$}  {meaning}");
+        out.push_str(line.trim_end());
+        out.push('\n');
     }
     out
 }

@@ -7,7 +7,7 @@ use crate::metrics::rows::{
 };
 use crate::tcp::state::Side;
 
-pub use super::dictionary::{json, text};
+pub use super::dictionary::{json, table_text, text};
 
 /// A table of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

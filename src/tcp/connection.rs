@@ -202,11 +202,11 @@ impl Connection {
             }
             None => true,
         };
-        if self.end(peer).iss.is_some_and(|iss| seg.ack != iss.plus(1)) {
-            if let Some(earlier) = self.end(peer).earlier_iss.filter(|earlier| seg.ack == earlier.plus(1)) {
-                // The first SYN was the one that was answered, after all.
-                self.end_mut(peer).restart(earlier);
-            }
+        if self.end(peer).iss.is_some_and(|iss| seg.ack != iss.plus(1))
+            && let Some(earlier) = self.end(peer).earlier_iss.filter(|earlier| seg.ack == earlier.plus(1))
+        {
+            // The first SYN was the one that was answered, after all.
+            self.end_mut(peer).restart(earlier);
         }
         if repeat {
             self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;

@@ -1,0 +1,522 @@
+//! What looks wrong in a run. In: its tables and summary. Out: findings, the gravest first, each with the frames to look at.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::overview::by_id;
+use super::phrase::{many, thousands};
+use super::rows::{AnomalyKind, Closing, ConnectionRow, ListenerRow, Opening, Summary, Tables};
+use crate::tcp::segment::{FrameId, HostPort};
+use crate::tcp::state::{Side, State};
+use crate::time::{Span, Timestamp};
+
+/// Most frames that a finding names.
+const FRAMES: usize = 5;
+/// Most subjects of one kind that have a finding of their own; the rest share one.
+const SUBJECTS: usize = 4;
+/// A stay in CLOSE_WAIT from which on the application is said not to close.
+const LONG_CLOSE_WAIT: Span = Span::from_secs(10);
+/// Half-open connections at once from which on a SYN queue is worth a look.
+const MANY_HALF_OPEN: u64 = 64;
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Users are hurt by it, or the report is not to be trusted without regard to it.
+    Serious,
+    /// Worth knowing.
+    Notice,
+}
+
+impl Severity {
+    /// The word in `summary.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Serious => "serious",
+            Self::Notice => "notice",
+        }
+    }
+
+    /// The mark before a line: `!` or `·`.
+    pub const fn mark(self) -> char {
+        match self {
+            Self::Serious => '!',
+            Self::Notice => '·',
+        }
+    }
+}
+
+/// One thing that looks wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// How grave it is.
+    pub severity: Severity,
+    /// A stable word for it, such as `accept_queue_overflow`.
+    pub kind: &'static str,
+    /// Whom it is about: a listener, an address, an input.
+    pub subject: String,
+    /// What it is, with the numbers.
+    pub text: String,
+    /// How many connections, attempts or packets: the order among findings of a severity.
+    pub count: u64,
+    /// A few frames that show it.
+    pub frames: Vec<FrameId>,
+}
+
+/// Cases of one kind, gathered by subject.
+struct Gathered<S> {
+    cases: BTreeMap<S, Case>,
+}
+
+#[derive(Default)]
+struct Case {
+    /// Connections.
+    connections: u64,
+    /// Packets, where the kind counts them.
+    packets: u64,
+    /// Spans, where the kind has some.
+    spans: Vec<i64>,
+    frames: Vec<FrameId>,
+}
+
+impl Case {
+    fn note(&mut self, packets: u64, span: Option<i64>, frame: Option<FrameId>) {
+        self.connections += 1;
+        self.packets += packets;
+        self.spans.extend(span);
+        if self.frames.len() < FRAMES {
+            self.frames.extend(frame);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.packets += other.packets;
+        self.spans.extend(other.spans);
+        self.frames.extend(other.frames);
+        self.frames.sort_unstable();
+        self.frames.truncate(FRAMES);
+    }
+
+    /// `1.02 s`, `1.02 s to 7.10 s`; `None` without spans.
+    fn range(&self) -> Option<String> {
+        let (least, most) = (self.spans.iter().min()?, self.spans.iter().max()?);
+        let [least, most] = [*least, *most].map(|nanos| Span::from_nanos(nanos).to_string());
+        Some(if least == most { most } else { format!("{least} to {most}") })
+    }
+
+    fn total(&self) -> Span {
+        Span::from_nanos(self.spans.iter().fold(0_i64, |sum, &span| sum.saturating_add(span)))
+    }
+}
+
+impl<S: Ord + std::fmt::Display> Gathered<S> {
+    fn new() -> Self {
+        Self { cases: BTreeMap::new() }
+    }
+
+    fn at(&mut self, subject: S) -> &mut Case {
+        self.cases.entry(subject).or_default()
+    }
+
+    /// A finding a subject, those with most connections first; where there are many subjects, the small ones share one.
+    fn tell(
+        self,
+        out: &mut Vec<Finding>,
+        kind: &'static str,
+        subjects: &str,
+        severity: impl Fn(&Case) -> Severity,
+        text: impl Fn(&Case) -> String,
+    ) {
+        let mut cases: Vec<_> = self.cases.into_iter().collect();
+        cases.sort_by_key(|(_, case)| std::cmp::Reverse(case.connections));
+        let own = if cases.len() > SUBJECTS + 1 { SUBJECTS } else { cases.len() };
+        let mut rest = Case::default();
+        let others = (cases.len() - own) as u64;
+        for case in cases.split_off(own) {
+            rest.merge(case.1);
+        }
+        let named = cases.into_iter().map(|(subject, case)| (subject.to_string(), case));
+        let shared = (others > 0).then(|| (format!("{} more {subjects}", thousands(others)), rest));
+        for (subject, case) in named.chain(shared) {
+            out.push(Finding {
+                severity: severity(&case),
+                kind,
+                subject,
+                text: text(&case),
+                count: case.connections,
+                frames: case.frames,
+            });
+        }
+    }
+}
+
+/// Everything in a run that is worth a look, the gravest first, then those with the most cases.
+pub fn findings(tables: &Tables, summary: &Summary) -> Vec<Finding> {
+    let mut out = Vec::new();
+    tap(&mut out, summary);
+    accept_queues(&mut out, tables);
+    close_wait(&mut out, tables);
+    attempts(&mut out, tables);
+    repeats(&mut out, tables);
+    resets(&mut out, tables);
+    half_open_peaks(&mut out, &tables.listeners);
+    anomalies(&mut out, tables);
+    out.sort_by_key(|finding| (finding.severity, std::cmp::Reverse(finding.count)));
+    out
+}
+
+/// What the tap or the run itself lost.
+fn tap(out: &mut Vec<Finding>, summary: &Summary) {
+    for capture in &summary.captures {
+        let mut push = |kind, text, count| {
+            let subject = capture.path.clone();
+            out.push(Finding { severity: Severity::Serious, kind, subject, text, count, frames: Vec::new() });
+        };
+        if let Some(drops @ 1..) = capture.drops {
+            let text =
+                format!("the tap dropped {}: what is missing looks like loss on the path", many(drops, "packet"));
+            push("tap_drops", text, drops);
+        }
+        if let Some(error) = &capture.error {
+            let read = many(capture.packets, "packet");
+            push("input_incomplete", format!("not read to its end: {error} ({read} read)"), u64::MAX);
+        }
+    }
+    if summary.evictions > 0 {
+        out.push(Finding {
+            severity: Severity::Serious,
+            kind: "evictions",
+            subject: "finwait".into(),
+            text: format!(
+                "{} given up to stay within memory: their rows end early",
+                many(summary.evictions, "connection")
+            ),
+            count: summary.evictions,
+            frames: Vec::new(),
+        });
+    }
+}
+
+/// Listeners whose accept queue was full, with how long their side then sat in SYN_RECEIVED.
+fn accept_queues(out: &mut Vec<Finding>, tables: &Tables) {
+    let flagged: HashMap<u64, &ConnectionRow> =
+        tables.connections.iter().filter(|row| row.accept_queue_overflow).map(|row| (row.conn_id, row)).collect();
+    if flagged.is_empty() {
+        return;
+    }
+    let mut since: HashMap<u64, Timestamp> = HashMap::new();
+    let mut waits: HashMap<u64, i64> = HashMap::new();
+    for row in tables.transitions.iter().filter(|row| row.side == Side::Server && !row.retracted) {
+        if !flagged.contains_key(&row.conn_id) {
+            continue;
+        }
+        if row.to_state == State::SynReceived {
+            since.insert(row.conn_id, row.ts);
+        } else if let Some(came) = since.remove(&row.conn_id) {
+            waits.extend(row.ts.since(came).measured().map(|wait| (row.conn_id, wait)));
+        }
+    }
+    let mut gathered = Gathered::new();
+    for row in tables.connections.iter().filter(|row| row.accept_queue_overflow) {
+        gathered.at(row.who.server).note(0, waits.get(&row.conn_id).copied(), Some(row.first_frame));
+    }
+    gathered.tell(
+        out,
+        "accept_queue_overflow",
+        "listeners",
+        |_| Severity::Serious,
+        |case| {
+            let waited = case.range().map_or_else(String::new, |range| format!("; {range} in SYN_RECEIVED"));
+            format!("accept queue full: {} kept waiting by it{waited}", many(case.connections, "connection"))
+        },
+    );
+}
+
+/// Applications that do not close.
+fn close_wait(out: &mut Vec<Finding>, tables: &Tables) {
+    let long = |row: &ConnectionRow, side: Side| {
+        row.close_wait_ns[side.index()].filter(|&nanos| nanos >= LONG_CLOSE_WAIT.as_nanos())
+    };
+    let concerned = |id: &u64, side: Side, rows: &HashMap<u64, &ConnectionRow>| {
+        rows.get(id).is_some_and(|row| long(row, side).is_some())
+    };
+    let rows = by_id(tables);
+    let mut entered: HashMap<(u64, Side), FrameId> = HashMap::new();
+    for change in tables.transitions.iter().filter(|change| change.to_state == State::CloseWait && !change.retracted) {
+        if let Some(frame) = change.frame.filter(|_| concerned(&change.conn_id, change.side, &rows)) {
+            entered.insert((change.conn_id, change.side), frame);
+        }
+    }
+    let mut by_server = Gathered::new();
+    let mut by_client = Gathered::new();
+    for row in &tables.connections {
+        let frame = |side| entered.get(&(row.conn_id, side)).copied().or(Some(row.last_frame));
+        if let Some(nanos) = long(row, Side::Server) {
+            by_server.at(row.who.server).note(0, Some(nanos), frame(Side::Server));
+        }
+        if let Some(nanos) = long(row, Side::Client) {
+            by_client.at(row.who.client.ip).note(0, Some(nanos), frame(Side::Client));
+        }
+    }
+    let text = |case: &Case| {
+        let (connections, range) = (many(case.connections, "connection"), case.range().unwrap_or_default());
+        format!("{connections} in CLOSE_WAIT for {range}: the application does not close")
+    };
+    by_server.tell(out, "close_wait", "listeners", |_| Severity::Serious, text);
+    by_client.tell(out, "close_wait", "clients", |_| Severity::Serious, text);
+}
+
+/// Attempts that came to nothing. A listener that never let anyone in is graver than one that sometimes did not.
+fn attempts(out: &mut Vec<Finding>, tables: &Tables) {
+    let kinds: [(Opening, &'static str, &str); 5] = [
+        (Opening::NoAnswer, "no_answer", "unanswered"),
+        (Opening::Refused, "refused", "refused"),
+        (Opening::Unreachable, "unreachable", "answered by an ICMP error"),
+        (Opening::HalfOpen, "half_open", "left half-open: the SYN-ACK was never acknowledged"),
+        (Opening::Aborted, "aborted", "reset by the client before they completed"),
+    ];
+    for (opening, kind, what) in kinds {
+        let mut gathered = Gathered::new();
+        for row in tables.connections.iter().filter(|row| row.opening == opening) {
+            gathered.at(row.who.server).note(row.syn_packets, None, Some(row.first_frame));
+        }
+        let severity = if opening == Opening::Unreachable { Severity::Serious } else { Severity::Notice };
+        gathered.tell(
+            out,
+            kind,
+            "listeners",
+            |_| severity,
+            |case| {
+                let syns = if opening == Opening::NoAnswer {
+                    format!(" ({})", many(case.packets, "SYN"))
+                } else {
+                    String::new()
+                };
+                format!("{} {what}{syns}", many(case.connections, "attempt"))
+            },
+        );
+    }
+}
+
+/// SYNs and SYN-ACKs that came again although the attempt succeeded in the end.
+fn repeats(out: &mut Vec<Finding>, tables: &Tables) {
+    let mut syns = Gathered::<HostPort>::new();
+    let mut syn_acks = Gathered::<HostPort>::new();
+    for row in tables.connections.iter().filter(|row| matches!(row.opening, Opening::Handshake | Opening::Simultaneous))
+    {
+        if row.syn_retransmissions > 0 {
+            let lost = row.connect_ns.zip(row.syn_to_syn_ack_ns).map(|(all, last)| all.saturating_sub(last));
+            let lost = lost.filter(|&nanos| nanos > 0);
+            syns.at(row.who.server).note(row.syn_retransmissions, lost, Some(row.first_frame));
+        }
+        if row.syn_ack_retransmissions > 0 && !row.accept_queue_overflow {
+            syn_acks.at(row.who.server).note(row.syn_ack_retransmissions, None, Some(row.first_frame));
+        }
+    }
+    syns.tell(
+        out,
+        "syn_repeated",
+        "listeners",
+        |_| Severity::Notice,
+        |case| {
+            let lost = case.total();
+            let lost = if lost > Span::ZERO { format!(": {lost} of waiting in all") } else { String::new() };
+            format!("{} repeated on {}{lost}", many(case.packets, "SYN"), many(case.connections, "connection"))
+        },
+    );
+    syn_acks.tell(
+        out,
+        "syn_ack_repeated",
+        "listeners",
+        |_| Severity::Notice,
+        |case| format!("{} repeated on {}", many(case.packets, "SYN-ACK"), many(case.connections, "connection")),
+    );
+}
+
+/// Connections that were up and ended with an RST.
+fn resets(out: &mut Vec<Finding>, tables: &Tables) {
+    let up =
+        |row: &&ConnectionRow| matches!(row.opening, Opening::Handshake | Opening::Simultaneous | Opening::Midstream);
+    for (closing, kind, who) in [
+        (Closing::ResetByServer, "reset_by_server", "the server"),
+        (Closing::ResetByClient, "reset_by_client", "the client"),
+    ] {
+        let mut gathered = Gathered::new();
+        for row in tables.connections.iter().filter(up).filter(|row| row.closing == closing) {
+            gathered.at(row.who.server).note(0, None, Some(row.last_frame));
+        }
+        gathered.tell(
+            out,
+            kind,
+            "listeners",
+            |_| Severity::Notice,
+            |case| format!("{} reset by {who}", many(case.connections, "connection")),
+        );
+    }
+}
+
+/// SYN queues that were long.
+fn half_open_peaks(out: &mut Vec<Finding>, listeners: &[ListenerRow]) {
+    for row in listeners.iter().filter(|row| row.half_open_peak >= MANY_HALF_OPEN) {
+        let when = row.half_open_peak_ts.map_or_else(String::new, |ts| format!(" at {ts}"));
+        out.push(Finding {
+            severity: Severity::Notice,
+            kind: "half_open_peak",
+            subject: row.server.to_string(),
+            text: format!("{} in SYN_RECEIVED at once{when}", many(row.half_open_peak, "connection")),
+            count: row.half_open_peak,
+            frames: Vec::new(),
+        });
+    }
+}
+
+/// Anomalies that say something about the path, the tap or a stack, a finding a kind.
+fn anomalies(out: &mut Vec<Finding>, tables: &Tables) {
+    let mut by_kind: BTreeMap<AnomalyKind, Case> = BTreeMap::new();
+    for row in &tables.anomalies {
+        by_kind.entry(row.kind).or_default().note(row.count, None, Some(row.frame));
+    }
+    for (kind, case) in by_kind {
+        let Some((severity, subject, what)) = meaning(kind) else { continue };
+        out.push(Finding {
+            severity,
+            kind: kind.name(),
+            subject: subject.into(),
+            text: format!("{} {what}", thousands(case.packets)),
+            count: case.packets,
+            frames: case.frames,
+        });
+    }
+}
+
+/// How an anomaly reads after its number; `None` for what is part of a healthy connection's life.
+fn meaning(kind: AnomalyKind) -> Option<(Severity, &'static str, &'static str)> {
+    use AnomalyKind as K;
+    use Severity::{Notice, Serious};
+    Some(match kind {
+        K::CapturedTwice => (Notice, "tap", "× packets recorded twice; left out of the counts"),
+        K::TimeWentBack => (Serious, "tap", "× the clock went back: spans across it are unknown"),
+        K::AckOfUnseen => {
+            (Serious, "tap", "× bytes acknowledged that the capture does not hold: the tap missed packets")
+        }
+        K::IsnChanged => (Notice, "TCP", "× a SYN came again with another initial sequence number"),
+        K::SynInConnection => (Notice, "TCP", "× a SYN inside a live connection"),
+        K::ChallengeAck => (Notice, "TCP", "× a challenge ACK refused a SYN or RST"),
+        K::RstOutOfWindow => (Notice, "TCP", "× an RST that its receiver ignores: stale or forged"),
+        K::DataAfterRst => (Notice, "TCP", "× data sent after a reset"),
+        K::DataAfterFin => (Notice, "TCP", "× data beyond the sender's own FIN"),
+        K::AckNotSynAck => (Notice, "TCP", "× a SYN answered by an ACK, not a SYN-ACK"),
+        K::ZeroWindowProbe => (Notice, "TCP", "× a probe of a closed window: a receiver does not keep up"),
+        K::OverlapDiffers => (Serious, "TCP", "× the same bytes sent with other contents"),
+        K::BadChecksum => (Notice, "path", "× a wrong TCP checksum"),
+        K::TruncatedHeader => (Notice, "tap", "× TCP options cut off or broken"),
+        K::PawsRejected => (Notice, "TCP", "× a segment too old by its timestamp (PAWS)"),
+        K::SplitHandshake => (Notice, "TCP", "× a handshake in four packets"),
+        K::KeepAlive | K::RoleFlipped => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::listeners::Listeners;
+    use crate::metrics::rows::ConnectionReport;
+    use crate::metrics::synthetic::{Draft, Shape, run};
+
+    fn found(reports: Vec<ConnectionReport>) -> Vec<(char, String, String, Vec<u64>)> {
+        let (_, mut summary) = run(Shape { connections: 0, ..Shape::default() });
+        summary.captures[0].drops = Some(0);
+        let (mut tables, mut listeners) = (Tables::default(), Listeners::default());
+        for (id, mut report) in (1..).zip(reports) {
+            listeners.add(&report);
+            report.connection.conn_id = id;
+            report.connection.first_frame = FrameId::new(0, id * 10);
+            report
+                .transitions
+                .iter_mut()
+                .for_each(|row| (row.conn_id, row.frame) = (id, Some(FrameId::new(0, id * 10 + 1))));
+            tables.connections.push(report.connection);
+            tables.transitions.append(&mut report.transitions);
+            tables.anomalies.append(&mut report.anomalies);
+        }
+        tables.listeners = listeners.finish();
+        let tell = |finding: Finding| {
+            let frames = finding.frames.iter().map(|frame| frame.number()).collect();
+            (finding.severity.mark(), finding.subject, finding.text, frames)
+        };
+        findings(&tables, &summary).into_iter().map(tell).collect()
+    }
+
+    const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn a_full_accept_queue_is_told_with_the_waits() {
+        let full = |waited: i64| {
+            let changes = [(0, State::SynReceived), (waited, State::Established)];
+            Draft::to("10.0.0.5:443").handshake(0, 1).changes(Side::Server, &changes).with(|report| {
+                report.connection.accept_queue_overflow = true;
+                report.connection.syn_ack_retransmissions = 1;
+            })
+        };
+        let text = "accept queue full: 2 connections kept waiting by it; 1.02 s to 7.10 s in SYN_RECEIVED";
+        assert_eq!(
+            found(vec![full(1_020_000_000).done(), full(7_100_000_000).done()]),
+            [('!', "10.0.0.5:443".into(), text.into(), vec![10, 20])]
+        );
+    }
+
+    #[test]
+    fn an_application_that_does_not_close_is_told_with_the_fins_frame() {
+        let slow = Draft::to("10.0.0.7:5432").changes(Side::Server, &[(0, State::CloseWait)]);
+        let slow = slow.with(|report| report.connection.close_wait_ns = [None, Some(31 * S)]).done();
+        let quick =
+            Draft::to("10.0.0.7:5432").with(|report| report.connection.close_wait_ns = [Some(9 * S), None]).done();
+        let text = "1 connection in CLOSE_WAIT for 31.0 s: the application does not close";
+        assert_eq!(found(vec![slow, quick]), [('!', "10.0.0.7:5432".into(), text.into(), vec![11])]);
+    }
+
+    #[test]
+    fn repeated_syns_count_where_the_attempt_succeeded() {
+        let repeated = |opening| {
+            Draft::to("10.0.0.5:443").opening(opening).with(|report| {
+                let row = &mut report.connection;
+                (row.syn_packets, row.syn_retransmissions) = (3, 2);
+                (row.connect_ns, row.syn_to_syn_ack_ns) = (Some(3 * S + 5), Some(5));
+            })
+        };
+        let found = found(vec![repeated(Opening::Handshake).done(), repeated(Opening::NoAnswer).done()]);
+        let texts: Vec<_> = found.iter().map(|finding| finding.2.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["1 attempt unanswered (3 SYNs)", "2 SYNs repeated on 1 connection: 3.00 s of waiting in all"]
+        );
+    }
+
+    #[test]
+    fn very_many_listeners_share_a_line() {
+        let scan = (1..=1_000).map(|port| Draft::to(&format!("10.0.0.5:{port}")).opening(Opening::Refused).done());
+        let found = found(scan.collect());
+        assert_eq!(found.len(), SUBJECTS + 1);
+        assert_eq!((found[0].1.as_str(), found[0].2.as_str()), ("996 more listeners", "996 attempts refused"));
+        assert_eq!(found[0].3, [50, 60, 70, 80, 90]);
+    }
+
+    #[test]
+    fn what_the_tap_lost_comes_first() {
+        let (tables, mut summary) = run(Shape { connections: 100, ..Shape::default() });
+        summary.captures[0].drops = Some(1_200);
+        summary.captures[0].error = Some("the file ends inside record 18,220".into());
+        summary.evictions = 3;
+        let findings = findings(&tables, &summary);
+        assert_eq!(findings[0].kind, "input_incomplete");
+        assert!(findings[0].text.starts_with("not read to its end: the file ends inside record 18,220 ("));
+        assert!(findings.iter().any(|finding| finding.kind == "evictions"));
+        assert_eq!(findings[1].text, "the tap dropped 1,200 packets: what is missing looks like loss on the path");
+        assert!(findings.is_sorted_by_key(|finding| finding.severity));
+    }
+
+    #[test]
+    fn a_healthy_run_has_nothing_to_tell() {
+        assert_eq!(found(vec![Draft::to("10.0.0.5:443").handshake(0, 5).done()]), []);
+    }
+}

@@ -1,0 +1,153 @@
+//! The pipeline as a library: the bundled captures through any number of shards.
+#![cfg(feature = "full")]
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use finwait::metrics::rows::Tables;
+use finwait::pipeline::engine::{Analysis, Options};
+use finwait::pipeline::interrupt::Interrupt;
+use finwait::pipeline::offline::{self, Inputs};
+use finwait::time::{Span, Timestamp};
+use tempfile::TempDir;
+
+fn options(threads: usize) -> Options {
+    Options {
+        threads: NonZeroUsize::new(threads).unwrap(),
+        time_wait: Span::from_secs(60),
+        verify_checksums: true,
+        bucket: None,
+        bpf: None,
+    }
+}
+
+fn analyse(paths: &[PathBuf], threads: usize) -> Analysis {
+    let inputs = Inputs::open(paths, &mut |said| panic!("{said}")).unwrap();
+    offline::run(inputs, options(threads), &Interrupt::default(), false).unwrap().analysis
+}
+
+fn bundled() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut captures: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending.to_string_lossy().starts_with("pcap")))
+        .collect();
+    captures.sort();
+    captures
+}
+
+#[test]
+fn any_number_of_shards_finds_the_same() {
+    let captures = bundled();
+    assert!(captures.len() >= 10);
+    let sets = captures.iter().map(|capture| vec![capture.clone()]).chain([captures.clone()]);
+    for set in sets {
+        let one = analyse(&set, 1);
+        assert!(!one.tables.connections.is_empty(), "{set:?}");
+        for threads in [2, 3, 8] {
+            let several = analyse(&set, threads);
+            assert!(several.tables == one.tables, "{set:?}: {threads} shards find something else");
+            assert!(several.summary == one.summary, "{set:?}: {threads} shards sum up something else");
+        }
+    }
+}
+
+#[test]
+fn rows_are_in_the_order_of_the_contract() {
+    let captures = bundled();
+    let Tables { connections, transitions, fin_retransmissions, time_wait, anomalies, .. } =
+        analyse(&captures, 2).tables;
+    let ids: Vec<u64> = connections.iter().map(|row| row.conn_id).collect();
+    assert_eq!(ids, (1..=connections.len() as u64).collect::<Vec<_>>());
+    assert!(transitions.is_sorted_by_key(|row| (row.conn_id, row.side, row.step)));
+    assert!(fin_retransmissions.is_sorted_by_key(|row| (row.conn_id, row.side, row.ts)));
+    assert!(time_wait.is_sorted_by_key(|row| (row.conn_id, row.side, row.entered_ts)));
+    assert!(anomalies.is_sorted_by_key(|row| (row.conn_id, row.side, row.ts)));
+}
+
+/// A classic pcap of bare SYNs with the given seconds, from a port each.
+fn syns(seconds: &[u32]) -> Vec<u8> {
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
+    for (port, second) in (1000_u16..).zip(seconds) {
+        file.extend(second.to_le_bytes());
+        file.extend([0, 0, 0, 0, 40, 0, 0, 0, 40, 0, 0, 0]);
+        file.extend([0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        file.extend(port.to_be_bytes());
+        file.extend([0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0]);
+    }
+    file
+}
+
+/// The same SYN in pcapng simple packet blocks, which have no time.
+fn syns_without_time(count: usize) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut block = |kind: u32, body: &[u8]| {
+        let length = (body.len() as u32 + 12).to_le_bytes();
+        file.extend(kind.to_le_bytes());
+        file.extend(length);
+        file.extend(body);
+        file.extend(length);
+    };
+    block(0x0a0d_0d0a, &[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+    block(1, &[101, 0, 0, 0, 0, 0, 0, 0]);
+    let pcap = syns(&vec![0; count]);
+    for record in pcap[24..].chunks(56) {
+        block(3, &[&[40, 0, 0, 0], &record[16..]].concat());
+    }
+    file
+}
+
+fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn the_end_of_the_capture_is_the_greatest_time_of_any_packet() {
+    let folder = TempDir::new().unwrap();
+    let summary = analyse(&[file(&folder, "back.pcap", &syns(&[50, 90, 70]))], 1).summary;
+    let seconds = |ts: Option<Timestamp>| ts.map(|ts| ts.as_nanos() / 1_000_000_000);
+    assert_eq!((seconds(summary.first_ts), seconds(summary.last_ts)), (Some(50), Some(90)));
+    assert_eq!((summary.packets, summary.tcp_segments, summary.complete), (3, 3, true));
+}
+
+#[test]
+fn packets_without_a_time_are_still_connections() {
+    let folder = TempDir::new().unwrap();
+    let Analysis { tables, summary } = analyse(&[file(&folder, "spb.pcapng", &syns_without_time(3))], 1);
+    assert_eq!(tables.connections.len(), 3);
+    assert_eq!((summary.first_ts, summary.last_ts), (None, None));
+    assert!(tables.connections.iter().all(|row| row.first_ts == Timestamp::default()));
+}
+
+#[test]
+fn frames_name_their_file_and_connections_their_order_in_time() {
+    let folder = TempDir::new().unwrap();
+    let (late, early) = (file(&folder, "late.pcap", &syns(&[20, 40])), file(&folder, "early.pcap", &syns(&[30, 10])));
+    let tables = analyse(&[late, early], 1).tables;
+    // Ports are the same in both files, so the second SYN of a port repeats the first.
+    let found: Vec<_> = tables
+        .connections
+        .iter()
+        .map(|row| (row.who.client.port, row.first_frame.file(), row.first_frame.number(), row.syn_packets))
+        .collect();
+    assert_eq!(found, [(1000, 0, 1, 2), (1001, 1, 2, 2)]);
+}
+
+#[test]
+fn ctrl_c_ends_the_reading_with_what_was_read() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "long.pcap", &syns(&vec![1; 60_000]));
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let inputs = Inputs::open(&[path], &mut |said| panic!("{said}")).unwrap();
+    let finished = offline::run(inputs, options(2), &interrupt, false).unwrap();
+    let summary = &finished.analysis.summary;
+    assert!(summary.packets > 0 && summary.packets < 60_000, "{}", summary.packets);
+    assert_eq!(finished.analysis.tables.connections.len() as u64, summary.packets);
+    assert!(!summary.complete);
+    assert!(matches!(&finished.stopped[..], [said] if said.contains("stopped by Ctrl-C")), "{:?}", finished.stopped);
+}
