@@ -17,6 +17,15 @@ const MAX_NOTES: usize = 4_096;
 /// An endpoint may take this long to answer beyond the round trip.
 const SLOW_ANSWER: Span = Span::from_millis(1);
 
+/// What becomes of a note that its receiver's next segment crosses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crossing {
+    /// The segment is noted next; the note acts only after it.
+    ActsLater,
+    /// The segment is not noted; nothing changes.
+    Stands,
+}
+
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -150,7 +159,7 @@ impl Connection {
             self.stale_reset = None;
         }
         if repeat {
-            self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn], Crossing::ActsLater);
             if !self.end(side.peer()).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
@@ -210,7 +219,7 @@ impl Connection {
         }
         if repeat {
             self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
-            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn], Crossing::ActsLater);
             if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
                 self.doubt(side, seg.ts, Stimulus::RcvSynAck);
             }
@@ -270,7 +279,7 @@ impl Connection {
         }
         note.repeat = outcome.repeat;
         if outcome.repeat && self.end(side).fin_end == Some(seg.end()) {
-            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::ActsLater);
             if !self.end(side).fin_acked {
                 self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
@@ -481,9 +490,9 @@ impl Connection {
         }
     }
 
-    /// `side` repeats itself at `ts`, in the note that comes next: whatever passed towards it early enough to have arrived
-    /// before, and would have made the repeat needless, did not act.
-    fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus]) {
+    /// `side` sends at `ts` what it would not have sent had it got `needless`: whatever passed towards it early enough to have
+    /// arrived before did not act.
+    fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus], crossing: Crossing) {
         let reach = self.end(side).reach.unwrap_or(Span::ZERO);
         let newest = self.log.len();
         let mut changed = false;
@@ -491,11 +500,11 @@ impl Connection {
             if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
                 if ts.since(note.ts) > reach {
                     note.acted = Acted::Disproved;
-                } else {
-                    // They crossed: it acts, but only after the repeat was sent.
+                    changed = true;
+                } else if crossing == Crossing::ActsLater {
                     note.after = newest;
+                    changed = true;
                 }
-                changed = true;
             }
         }
         if changed {
@@ -583,7 +592,7 @@ impl Connection {
         let gone = self.state(side) == Some(State::Closed)
             && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
         if gone {
-            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::Stands);
             if self.state(side) != Some(State::Closed) {
                 self.end_mut(side).fin_unanswered = true;
             }
