@@ -12,14 +12,14 @@ use crate::time::{Span, Timestamp};
 /// Most frames that a finding names.
 const FRAMES: usize = 5;
 /// Most subjects of one kind that have a finding of their own; the rest share one.
-const SUBJECTS: usize = 4;
+const SUBJECTS: usize = 3;
 /// A stay in CLOSE_WAIT from which on the application is said not to close.
 const LONG_CLOSE_WAIT: Span = Span::from_secs(10);
 /// Half-open connections at once from which on a SYN queue is worth a look.
 const MANY_HALF_OPEN: u64 = 64;
 
 /// How grave a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Users are hurt by it, or the report is not to be trusted without regard to it.
     Serious,
@@ -150,7 +150,7 @@ impl<S: Ord + std::fmt::Display> Gathered<S> {
     }
 }
 
-/// Everything in a run that is worth a look, the gravest first, then those with the most cases.
+/// Everything in a run that is worth a look, the gravest first, then the kinds with the most cases.
 pub fn findings(tables: &Tables, summary: &Summary) -> Vec<Finding> {
     let mut out = Vec::new();
     tap(&mut out, summary);
@@ -161,7 +161,16 @@ pub fn findings(tables: &Tables, summary: &Summary) -> Vec<Finding> {
     resets(&mut out, tables);
     half_open_peaks(&mut out, &tables.listeners);
     anomalies(&mut out, tables);
-    out.sort_by_key(|finding| (finding.severity, std::cmp::Reverse(finding.count)));
+    // A kind's findings stay together, in the order they were told.
+    let mut weight: HashMap<(Severity, &'static str), u64> = HashMap::new();
+    for finding in &out {
+        let sum = weight.entry((finding.severity, finding.kind)).or_default();
+        *sum = sum.saturating_add(finding.count);
+    }
+    out.sort_by_key(|finding| {
+        let weight = weight.get(&(finding.severity, finding.kind)).copied();
+        (finding.severity, std::cmp::Reverse(weight), finding.kind)
+    });
     out
 }
 
@@ -497,8 +506,9 @@ mod tests {
         let scan = (1..=1_000).map(|port| Draft::to(&format!("10.0.0.5:{port}")).opening(Opening::Refused).done());
         let found = found(scan.collect());
         assert_eq!(found.len(), SUBJECTS + 1);
-        assert_eq!((found[0].1.as_str(), found[0].2.as_str()), ("996 more listeners", "996 attempts refused"));
-        assert_eq!(found[0].3, [50, 60, 70, 80, 90]);
+        assert_eq!((found[0].1.as_str(), found[0].2.as_str()), ("10.0.0.5:1", "1 attempt refused"));
+        assert_eq!((found[3].1.as_str(), found[3].2.as_str()), ("997 more listeners", "997 attempts refused"));
+        assert_eq!(found[3].3, [40, 50, 60, 70, 80]);
     }
 
     #[test]

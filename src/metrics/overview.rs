@@ -64,8 +64,8 @@ pub struct TimeWaits {
     pub restarts: u64,
     /// Stays by their end, in the contract's order, zeros included.
     pub ends: Vec<(TimeWaitEnd, u64)>,
-    /// Of those that a new incarnation ended, in nanoseconds.
-    pub reused: Quantiles,
+    /// The shortest and the longest that a new incarnation ended, in nanoseconds.
+    pub reused_ns: Option<(i64, i64)>,
     /// The 2MSL that was assumed, in nanoseconds.
     pub assumed_ns: Option<i64>,
 }
@@ -101,6 +101,11 @@ impl Overview {
             fins: Fins::of(tables),
             time_wait: TimeWaits::of(tables),
         }
+    }
+
+    /// How many stays in TIME_WAIT ended like that.
+    pub fn time_wait_ended_as(&self, end: TimeWaitEnd) -> u64 {
+        self.time_wait.ends.iter().find(|entry| entry.0 == end).map_or(0, |entry| entry.1)
     }
 
     /// How many connections opened like that.
@@ -145,7 +150,7 @@ impl TimeWaits {
         let mut by_holder: Vec<_> = by_holder.into_iter().collect();
         by_holder.sort_by_key(|&(ip, count)| (std::cmp::Reverse(count), ip));
         let (peak, peak_ts) = peak.finish();
-        let reused = rows.iter().filter(|stay| stay.end == TimeWaitEnd::Reused);
+        let reused = || rows.iter().filter(|stay| stay.end == TimeWaitEnd::Reused).filter_map(|stay| stay.duration_ns);
         Self {
             stays: rows.len() as u64,
             by_holder,
@@ -153,7 +158,7 @@ impl TimeWaits {
             peak_ts,
             restarts: rows.iter().map(|stay| u64::from(stay.restarts)).sum(),
             ends: tally(TimeWaitEnd::ALL, rows.iter().map(|stay| stay.end)),
-            reused: quantiles(reused.filter_map(|stay| stay.duration_ns).collect()),
+            reused_ns: reused().min().zip(reused().max()),
             assumed_ns: rows.first().map(|stay| stay.assumed_ns),
         }
     }

@@ -33,11 +33,6 @@ impl ReportError {
         };
         Self { path: path.to_owned(), step, cause: plain(error), advice, kind: Some(error.kind()) }
     }
-
-    /// A table or picture that its encoder refused.
-    pub(super) fn encode(path: &Path, step: &'static str, cause: impl ToString) -> Self {
-        Self { path: path.to_owned(), step, cause: cause.to_string(), advice: "", kind: None }
-    }
 }
 
 /// `permission denied` for `Permission denied (os error 13)`.
@@ -86,7 +81,13 @@ impl OutputDir {
         let temporary = self.path.join(format!(".{name}.{}.part", std::process::id()));
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary);
         let file = file.map_err(|error| ReportError::io(&path, "create", &error))?;
-        Ok(OutputFile { path, temporary, writer: Some(BufWriter::with_capacity(1 << 16, file)), committed: false })
+        Ok(OutputFile {
+            path,
+            temporary,
+            writer: Some(BufWriter::with_capacity(1 << 16, file)),
+            committed: false,
+            trouble: None,
+        })
     }
 }
 
@@ -97,6 +98,8 @@ pub struct OutputFile {
     temporary: PathBuf,
     writer: Option<BufWriter<File>>,
     committed: bool,
+    /// The first error that the file gave: an encoder in between may pass on only its words.
+    trouble: Option<io::Error>,
 }
 
 impl OutputFile {
@@ -127,19 +130,34 @@ impl OutputFile {
         Ok(self.path.clone())
     }
 
-    /// The error of a write to this file.
-    pub(super) fn failed(&self, error: &io::Error) -> ReportError {
-        ReportError::io(&self.path, "write", error)
+    /// Why writing this file failed, given what its encoder said.
+    pub(super) fn failed(&self, cause: String) -> ReportError {
+        match &self.trouble {
+            Some(error) => ReportError::io(&self.path, "write", error),
+            None => ReportError { path: self.path.clone(), step: "encode", cause, advice: "", kind: None },
+        }
+    }
+
+    fn remember<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &result
+            && self.trouble.is_none()
+        {
+            let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            self.trouble = Some(copy);
+        }
+        result
     }
 }
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write(bytes)
+        let result = self.writer.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write(bytes);
+        self.remember(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.as_mut().map_or(Ok(()), Write::flush)
+        let result = self.writer.as_mut().map_or(Ok(()), Write::flush);
+        self.remember(result)
     }
 }
 
@@ -196,6 +214,18 @@ mod tests {
         let error = OutputDir::open(&file).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{}: cannot create the folder: ", file.display())), "{error}");
         assert!(error.ends_with("choose another folder with -o"), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_whatever_the_encoder_makes_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = OutputDir::open(dir.path()).unwrap().create("x.parquet").unwrap();
+        file.writer = Some(BufWriter::with_capacity(1, OpenOptions::new().write(true).open("/dev/full").unwrap()));
+        assert!(file.write_all(b"more than its buffer").is_err());
+        let error = file.failed("something about a specification".into());
+        assert_eq!(error.kind, Some(io::ErrorKind::StorageFull));
+        let text = "x.parquet: cannot write: no space left on device; free some space or choose another disk with -o";
+        assert!(error.to_string().ends_with(text), "{error}");
     }
 
     #[test]

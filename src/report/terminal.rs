@@ -1,23 +1,61 @@
 //! What a person reads in ten seconds. In: tables and summary. Out: lines of text; nothing here asks the terminal.
 
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::metrics::rows::{ConnectionRow, Summary, Tables};
+use super::colors::{self, Rgb};
+use super::lines::{self, HEADINGS, Holders, NONE};
+use super::text::{bytes, clean, left, right, width};
+use crate::metrics::findings::{Finding, Severity, findings};
+use crate::metrics::overview::{Overview, busiest};
+use crate::metrics::phrase::{many, thousands};
+use crate::metrics::quantiles::quantiles;
+use crate::metrics::rows::{CaptureInfo, Closing, ConnectionRow, Opening, Quantiles, Summary, Tables, Tap};
+use crate::tables::cell::Files;
+use crate::tables::schema::Table;
+use crate::tcp::state::State;
+use crate::time::Span;
+
+/// Inputs, listeners and findings that have a line; what is left over shares one.
+const CAPTURES: usize = 6;
+const LISTENERS: usize = 6;
+const FINDINGS: usize = 10;
+/// Columns of the words at the left margin.
+const MARGIN: usize = 12;
 
 /// How text is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// With ANSI colours.
     pub color: bool,
-    /// Columns of the terminal; lines that would be longer are wrapped or shortened where that loses nothing.
+    /// Columns of the terminal; longer lines are broken between phrases.
     pub width: usize,
 }
 
 impl Default for Style {
     fn default() -> Self {
         Self { color: false, width: 120 }
+    }
+}
+
+impl Style {
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn paint(self, color: Rgb, text: &str) -> String {
+        self.wrap(&format!("1;38;2;{};{};{}", color.0, color.1, color.2), text)
     }
 }
 
@@ -33,19 +71,429 @@ pub struct Written<'a> {
 }
 
 /// The summary of a run, a few dozen lines, ending in a line feed.
-pub fn summary(_tables: &Tables, _summary: &Summary, _written: Option<&Written<'_>>, _style: Style) -> String {
-    String::new()
+pub fn summary(tables: &Tables, summary: &Summary, written: Option<&Written<'_>>, style: Style) -> String {
+    let overview = Overview::of(tables);
+    let mut out = String::new();
+    head(&mut out, &overview, summary, style);
+    if overview.connections > 0 {
+        out.push('\n');
+        let opened = overview.opened.iter().filter(|entry| entry.1 > 0);
+        phrases(
+            &mut out,
+            "Opened",
+            "    ",
+            opened.map(|(how, n)| format!("{} {}", thousands(*n), lines::opening(*how))),
+            style,
+        );
+        let closed = order_of_closings(&overview).into_iter();
+        phrases(
+            &mut out,
+            "Closed",
+            "    ",
+            closed.map(|(how, n)| format!("{} {}", thousands(n), lines::closing(how))),
+            style,
+        );
+        handshakes(&mut out, tables, style);
+        fins_and_time_wait(&mut out, &overview, style);
+    }
+    worth_a_look(&mut out, &findings(tables, summary), &Files::of(&summary.captures), style);
+    if let Some(written) = written {
+        tail(&mut out, written, summary, style);
+    }
+    out
 }
 
-/// A heading and a line a connection that `keep` accepts.
+/// `name   phrase · phrase`, broken between phrases where the line would be too long.
+fn phrases(out: &mut String, name: &str, between: &str, all: impl Iterator<Item = String>, style: Style) {
+    let margin = if name.is_empty() { MARGIN } else { MARGIN.max(width(name) + 3) };
+    let (mut column, mut first) = (margin, true);
+    out.push_str(&style.bold(name));
+    out.push_str(&" ".repeat(margin - width(name)));
+    for phrase in all {
+        if !first {
+            if column + width(between) + width(&phrase) > style.width {
+                out.push('\n');
+                out.push_str(&" ".repeat(margin));
+                column = margin;
+            } else {
+                out.push_str(between);
+                column += width(between);
+            }
+        }
+        column += width(&phrase);
+        out.push_str(&phrase);
+        first = false;
+    }
+    out.push('\n');
+}
+
+fn head(out: &mut String, overview: &Overview, summary: &Summary, style: Style) {
+    for (n, capture) in summary.captures.iter().take(CAPTURES).enumerate() {
+        // With several inputs, where the tap stood is said of all of them at the first.
+        phrases(out, &clean(&capture.path), " · ", facts(capture, overview.tap.filter(|_| n == 0)).into_iter(), style);
+    }
+    if let Some(rest) = summary.captures.get(CAPTURES..).filter(|rest| !rest.is_empty()) {
+        let packets = rest.iter().map(|capture| capture.packets).sum();
+        let _ = writeln!(out, "and {}, {}", many(rest.len() as u64, "more capture"), many(packets, "packet"));
+    }
+    let segments = match other_packets(summary) {
+        Some(other) if summary.tcp_segments == 0 => other,
+        Some(other) => format!("{}; {other}", many(summary.tcp_segments, "segment")),
+        None => many(summary.tcp_segments, "segment"),
+    };
+    if summary.packets == 0 {
+        let _ = writeln!(out, "{}", style.bold("no packets"));
+    } else if overview.connections == 0 {
+        phrases(out, "no TCP connection", " · ", [segments].into_iter(), style);
+    } else {
+        let who = [many(overview.clients, "client"), many(overview.listeners, "listener"), segments];
+        phrases(out, &many(overview.connections, "connection"), " · ", who.into_iter(), style);
+    }
+}
+
+fn facts(capture: &CaptureInfo, tap: Option<Tap>) -> Vec<String> {
+    let mut facts = vec![clean(&capture.format).into_owned(), bytes(capture.bytes)];
+    if let Some((first, last)) = capture.first_ts.zip(capture.last_ts) {
+        facts.push(last.since(first).to_string());
+    }
+    facts.push(many(capture.packets, "packet"));
+    facts.extend(capture.link_types.iter().map(|link| clean(link).into_owned()));
+    match capture.drops {
+        Some(0) => facts.push("no drops reported".into()),
+        Some(drops) => facts.push(format!("{} dropped by the tap", thousands(drops))),
+        None => {}
+    }
+    facts.extend(tap.and_then(place).map(str::to_owned));
+    if capture.error.is_some() {
+        facts.push("incomplete".into());
+    }
+    facts
+}
+
+/// Where the tap was, in words.
+pub(super) const fn place(tap: Tap) -> Option<&'static str> {
+    match tap {
+        Tap::NearClient => Some("tap near the client"),
+        Tap::NearServer => Some("tap near the server"),
+        Tap::Between => Some("tap between the two"),
+        Tap::Unknown => None,
+    }
+}
+
+/// `1,683 packets held no TCP (1,204 udp, 479 arp)`.
+pub(super) fn other_packets(summary: &Summary) -> Option<String> {
+    let mut reasons: Vec<_> = summary.skipped.iter().filter(|reason| reason.1 > 0).collect();
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.1));
+    let all: u64 = reasons.iter().map(|reason| reason.1).sum();
+    let mut words: Vec<_> = reasons
+        .iter()
+        .take(4)
+        .map(|(name, count)| format!("{} {}", thousands(*count), name.replace('_', " ")))
+        .collect();
+    if reasons.len() > 4 {
+        words.push("…".into());
+    }
+    (all > 0).then(|| format!("{} held no TCP ({})", many(all, "packet"), words.join(", ")))
+}
+
+/// The closings that occur, as a person asks for them: in order first, still open last.
+fn order_of_closings(overview: &Overview) -> Vec<(Closing, u64)> {
+    let mut closed: Vec<_> = overview.closed.iter().copied().filter(|entry| entry.1 > 0).collect();
+    closed.sort_by_key(|entry| entry.0 == Closing::Open);
+    closed
+}
+
+fn handshakes(out: &mut String, tables: &Tables, style: Style) {
+    let all = busiest(&tables.listeners);
+    let mut shown: Vec<_> = all.iter().filter(|row| row.handshake.count > 0).take(LISTENERS).collect();
+    shown.sort_by_key(|row| std::cmp::Reverse(row.handshake.count));
+    if shown.is_empty() {
+        return;
+    }
+    let mut rows: Vec<(String, Quantiles, u64)> =
+        shown.iter().map(|row| (row.server.to_string(), row.handshake, row.syn_retransmissions)).collect();
+    let named: HashSet<_> = shown.iter().map(|row| row.server).collect();
+    let others: Vec<_> = all.iter().filter(|row| !named.contains(&row.server) && row.handshake.count > 0).collect();
+    if !others.is_empty() {
+        let spans = tables.connections.iter().filter(|row| !named.contains(&row.who.server));
+        let spans = quantiles(spans.filter_map(|row| row.handshake_ns).collect());
+        let repeats = others.iter().map(|row| row.syn_retransmissions).sum();
+        rows.push((many(others.len() as u64, "more listener"), spans, repeats));
+    }
+    let names = rows.iter().map(|row| width(&row.0)).max().unwrap_or(0).max(24);
+    let columns = ["connections", "p50", "p90", "p99", "max", "SYN again"];
+    let wide = [12, 10, 10, 10, 10, 11];
+    let line = |name: String, cells: [String; 6]| {
+        let cells: String = cells.iter().zip(wide).map(|(cell, wide)| right(cell, wide)).collect();
+        format!("{name}{cells}\n")
+    };
+    out.push('\n');
+    let heading = format!("{}{}", style.bold("Handshake"), " ".repeat(names - width("Handshake")));
+    out.push_str(&line(heading, columns.map(str::to_owned)));
+    for (name, of, repeats) in rows {
+        let spans = [of.p50, of.p90, of.p99, of.max].map(lines::span);
+        let [p50, p90, p99, max] = spans;
+        out.push_str(&line(left(&name, names), [thousands(of.count), p50, p90, p99, max, thousands(repeats)]));
+    }
+}
+
+fn fins_and_time_wait(out: &mut String, overview: &Overview, style: Style) {
+    let fins = &overview.fins;
+    let time_wait = lines::time_wait(overview);
+    if fins.repeats > 0 || !time_wait.is_empty() {
+        out.push('\n');
+    }
+    if fins.repeats > 0 {
+        let causes: Vec<_> =
+            fins.by_cause.iter().map(|(cause, n)| format!("{} {}", thousands(*n), lines::cause(*cause))).collect();
+        let count = format!("{} on {}", thousands(fins.repeats), many(fins.connections, "connection"));
+        phrases(out, "FIN again", " · ", [count].into_iter().chain(causes), style);
+    }
+    if !time_wait.is_empty() {
+        phrases(out, "TIME_WAIT", " · ", time_wait.into_iter(), style);
+    }
+}
+
+fn worth_a_look(out: &mut String, findings: &[Finding], files: &Files, style: Style) {
+    if findings.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", style.bold("Worth a look"));
+    let shown = findings.get(..FINDINGS).unwrap_or(findings);
+    let subjects = shown.iter().map(|finding| width(&clean(&finding.subject))).max().unwrap_or(0).min(46);
+    let texts = shown.iter().map(|finding| width(&finding.text)).max().unwrap_or(0);
+    for finding in shown {
+        let mark = finding.severity.mark().to_string();
+        let mark = match finding.severity {
+            Severity::Serious => style.paint(colors::state(State::CloseWait), &mark),
+            Severity::Notice => mark,
+        };
+        let text = clean(&finding.text);
+        let start = format!(" {mark}  {}   ", left(&clean(&finding.subject), subjects));
+        let indent = 4 + subjects.max(width(&clean(&finding.subject))) + 3;
+        let frames = frames(finding, files);
+        // In a column where they fit, at the end of the line where only that fits, else below.
+        let after = [texts, width(&text)].into_iter().find(|text| indent + text + 3 + width(&frames) <= style.width);
+        let _ = match after {
+            _ if frames.is_empty() => writeln!(out, "{start}{text}"),
+            Some(columns) => writeln!(out, "{start}{}   {}", left(&text, columns), style.dim(&frames)),
+            None => writeln!(out, "{start}{text}\n{}{}", " ".repeat(4 + subjects + 3), style.dim(&frames)),
+        };
+    }
+    if findings.len() > shown.len() {
+        let more = (findings.len() - shown.len()) as u64;
+        let _ = writeln!(out, "    {} more in summary.json", thousands(more));
+    }
+}
+
+/// `frames 10231 10240 …`; with several inputs each with its file.
+pub(super) fn frames(finding: &Finding, files: &Files) -> String {
+    let numbers: Vec<_> = finding
+        .frames
+        .iter()
+        .map(|&frame| match files.name(frame) {
+            Some(file) => format!("{}:{}", clean(file), frame.number()),
+            None => frame.number().to_string(),
+        })
+        .collect();
+    match numbers.len() as u64 {
+        0 => String::new(),
+        1 if finding.count <= 1 => format!("frame {}", numbers.concat()),
+        shown => {
+            let more = if finding.count > shown { " …" } else { "" };
+            format!("frame{} {}{more}", if shown == 1 { "" } else { "s" }, numbers.join(" "))
+        }
+    }
+}
+
+fn tail(out: &mut String, written: &Written<'_>, summary: &Summary, style: Style) {
+    let ending = |file: &String| file.rsplit_once('.').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
+    let parts: BTreeSet<_> = written.files.iter().filter_map(ending).collect();
+    let tables =
+        Table::ALL.iter().filter(|table| parts.iter().any(|(stem, end)| stem == table.name() && !is_picture(end)));
+    let pictures: BTreeSet<_> = parts.iter().filter(|(_, end)| is_picture(end)).map(|(stem, _)| stem).collect();
+    let mut what = Vec::new();
+    if written.files.iter().any(|file| file == "index.html") {
+        what.push("index.html".to_owned());
+    }
+    for (count, noun) in [(tables.count(), "table"), (pictures.len(), "picture")] {
+        if count > 0 {
+            what.push(many(count as u64, noun));
+        }
+    }
+    if what.is_empty() {
+        what.extend(written.files.iter().cloned());
+    }
+    let dir = written.dir.display().to_string();
+    let dir = format!("{}/", clean(dir.trim_end_matches('/')));
+    let what = what.join(" · ");
+    let took = written.took.map_or_else(String::new, |took| {
+        let took = Span::from_nanos(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX));
+        let took = format!("{} in {took}", many(summary.packets, "packet"));
+        let room = style.width.saturating_sub(width(&dir) + 3 + width(&what));
+        if room >= width(&took) + 3 { right(&took, room.min(width(&took) + 8)) } else { format!("\n{took}") }
+    });
+    let _ = writeln!(out, "\n{}   {what}{}", style.bold(&dir), style.dim(&took));
+}
+
+fn is_picture(ending: &str) -> bool {
+    matches!(ending, "png" | "svg")
+}
+
+/// A heading and a line a connection that `keep` accepts, in the order of `conn_id`.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn list(
-    _out: &mut dyn Write,
-    _tables: &Tables,
-    _keep: &dyn Fn(&ConnectionRow) -> bool,
-    _style: Style,
+    out: &mut dyn Write,
+    tables: &Tables,
+    keep: &dyn Fn(&ConnectionRow) -> bool,
+    style: Style,
 ) -> io::Result<()> {
+    let holders = Holders::of(tables);
+    let kept = || tables.connections.iter().filter(|row| keep(row));
+    // Widths are measured first, so that a line can be printed as soon as it is made.
+    let mut wide = HEADINGS.map(|(heading, _)| width(heading));
+    for row in kept() {
+        for (wide, cell) in wide.iter_mut().zip(lines::line(row, &holders)) {
+            *wide = width(&cell).max(*wide);
+        }
+    }
+    let set = |cells: [String; HEADINGS.len()]| {
+        let cells = cells.into_iter().zip(wide).zip(HEADINGS);
+        let cells =
+            cells.map(|((cell, wide), (_, number))| if number { right(&cell, wide) } else { left(&cell, wide) });
+        cells.collect::<Vec<_>>()
+    };
+    let heading = set(HEADINGS.map(|(heading, _)| heading.to_owned())).join("   ");
+    writeln!(out, "{}", style.bold(heading.trim_end()))?;
+    for row in kept() {
+        let mut cells = set(lines::line(row, &holders));
+        if style.color {
+            color_cells(&mut cells, row, style);
+        }
+        writeln!(out, "{}", cells.join("   ").trim_end())?;
+    }
     Ok(())
+}
+
+/// Colour says nothing that the words do not: an opening that failed, and what is unknown.
+fn color_cells(cells: &mut [String], row: &ConnectionRow, style: Style) {
+    for (n, cell) in cells.iter_mut().enumerate() {
+        if cell.trim() == NONE {
+            *cell = style.dim(cell);
+        } else if n == 3 {
+            let color = match row.opening {
+                Opening::Handshake | Opening::Simultaneous => colors::state(State::Established),
+                Opening::Midstream => colors::OTHERS,
+                _ => colors::state(State::CloseWait),
+            };
+            *cell = style.paint(color, cell);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::synthetic::{Shape, run};
+
+    fn text(connections: usize, style: Style) -> String {
+        let (tables, run) = run(Shape { connections, ..Shape::default() });
+        let files =
+            ["summary.json", "connections.csv", "connections.parquet", "time_wait.csv", "time_wait.png", "index.html"];
+        let files = files.map(str::to_owned);
+        let took = Some(Duration::from_millis(110));
+        summary(&tables, &run, Some(&Written { dir: Path::new("reports/web"), files: &files, took }), style)
+    }
+
+    #[test]
+    fn a_run_reads_in_ten_seconds() {
+        let expected = "\
+web.pcapng   pcapng · 142 kB · 10 min 00 s · 2,898 packets · Ethernet · no drops reported · tap near the server
+20 connections   9 clients · 9 listeners · 1,215 segments; 1,683 packets held no TCP (1,204 udp, 479 arp)
+";
+        let text = text(20, Style::default());
+        assert!(text.starts_with(expected), "{text}");
+        for line in [
+            "Opened      18 handshake    1 no answer    1 half-open",
+            "Closed      18 FIN    2 still open",
+            "10.0.0.5:443                                           4   1.17 ms   2.21 ms   2.21 ms   2.21 ms          0",
+            "FIN again   2 on 1 connection · 2 its ACK lost",
+            "            2 still in it at the capture's end · 16 end after an assumed 60.0 s (--time-wait)",
+            "reports/web/   index.html · 2 tables · 1 picture        2,898 packets in 110 ms",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(text.contains("1 connection in CLOSE_WAIT for 20.0 s: the application does not close"));
+        assert!(text.lines().count() < 40);
+    }
+
+    #[test]
+    fn without_connections_it_says_so() {
+        let text = text(0, Style::default());
+        assert_eq!(text.lines().nth(1), Some("no TCP connection   1,683 packets held no TCP (1,204 udp, 479 arp)"));
+        assert!(!text.contains("Opened"));
+        let nothing = Summary { packets: 0, skipped: Vec::new(), captures: Vec::new(), ..run(Shape::default()).1 };
+        assert_eq!(summary(&Tables::default(), &nothing, None, Style::default()), "no packets\n");
+    }
+
+    #[test]
+    fn colour_only_where_it_is_asked_for_and_the_words_stay_the_same() {
+        let (plain, colored) = (text(300, Style::default()), text(300, Style { color: true, ..Style::default() }));
+        assert!(!plain.contains('\x1b'));
+        let mut bare = String::new();
+        for (n, part) in colored.split('\x1b').enumerate() {
+            bare.push_str(if n == 0 { part } else { part.split_once('m').unwrap().1 });
+        }
+        assert_eq!(bare, plain);
+    }
+
+    #[test]
+    fn narrow_terminals_break_between_phrases() {
+        let text = text(2_000, Style { color: false, width: 80 });
+        let long = |line: &&str| width(line) > 80 && !line.starts_with(" ") && line.contains(" · ");
+        assert_eq!(text.lines().find(long), None, "{text}");
+    }
+
+    #[test]
+    fn the_name_of_a_file_cannot_colour_the_screen() {
+        let (tables, mut run) = run(Shape { connections: 2, ..Shape::default() });
+        run.captures[0].path = "\x1b[31mred\n.pcap".into();
+        run.captures[0].error = Some("cut\x07".into());
+        let text = summary(&tables, &run, None, Style::default());
+        assert!(!text.contains('\x1b') && !text.contains('\x07'), "{text:?}");
+    }
+
+    #[test]
+    fn the_list_has_a_line_a_connection_in_columns() {
+        let (tables, _) = run(Shape { connections: 20, ..Shape::default() });
+        let mut out = Vec::new();
+        list(&mut out, &tables, &|row| row.who.server.port == 443, Style::default()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let expected = "\
+id   client           server         opened      handshake   closed by    FIN again   TIME_WAIT   lasted
+ 5   10.0.1.2:38457   10.0.0.5:443   handshake     1.35 ms   server FIN           ·   server      678 ms
+ 9   10.0.1.9:60233   10.0.0.5:443   half-open           ·   ·                    ·   ·             0 ns
+10   10.0.1.2:46689   10.0.0.5:443   handshake     2.21 ms   server FIN           ·   server      649 ms
+11   10.0.1.8:51193   10.0.0.5:443   handshake     1.08 ms   client FIN           ·   client      810 ms
+19   10.0.1.2:38907   10.0.0.5:443   handshake     1.17 ms   server FIN           ·   server      497 ms
+";
+        assert_eq!(text, expected);
+        let mut none = Vec::new();
+        list(&mut none, &tables, &|_| false, Style::default()).unwrap();
+        assert_eq!(none.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn look() {
+        if std::env::var_os("LOOK").is_some() {
+            for n in [0, 1, 20, 100_000] {
+                println!("{}", text(n, Style::default()));
+            }
+            println!("{}", text(2_000, Style { color: true, width: 90 }));
+            let (tables, _) = run(Shape::default());
+            list(&mut io::stdout(), &tables, &|_| true, Style { color: true, width: 0 }).unwrap();
+        }
+    }
 }
