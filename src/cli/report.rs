@@ -13,6 +13,7 @@ use crate::pipeline::clock::Stopwatch;
 use crate::pipeline::engine::Analysis;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::offline::{self, Inputs};
+use crate::pipeline::progress::busy;
 use crate::report::output::OutputDir;
 use crate::report::terminal::{self, Written};
 
@@ -73,8 +74,10 @@ impl Folder {
         took: Duration,
     ) -> Result<(), Error> {
         let Analysis { tables, summary } = analysis;
-        let files = crate::report::write(&self.out, tables, summary, &args.formats(), &args.tables())
-            .map_err(|error| Error::Output(error.to_string()))?;
+        let writing = busy(settings.progress, took, format!("writing {}", self.out.path().display()));
+        let written = crate::report::write(&self.out, tables, summary, &args.formats(), &args.tables());
+        drop(writing);
+        let files = written.map_err(|error| Error::Output(error.to_string()))?;
         if settings.quiet {
             return Ok(());
         }

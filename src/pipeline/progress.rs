@@ -74,6 +74,19 @@ impl Progress {
     }
 }
 
+/// Shows `what` with a spinner until dropped, for work that cannot say how far it is. `so_far` is how long the run has
+/// lasted: only after a while does anybody wonder.
+pub fn busy(wanted: bool, so_far: Duration, what: String) -> Progress {
+    let mut progress = Progress::new(wanted, None);
+    if wanted && so_far >= PATIENCE {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_millis(1000 / u64::from(DRAWS_PER_SECOND)));
+        progress.bar = Some(bar);
+    }
+    progress
+}
+
 /// The terminal is left as it was, also when the run ends early.
 impl Drop for Progress {
     fn drop(&mut self) {
