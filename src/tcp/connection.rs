@@ -311,6 +311,7 @@ impl Connection {
             }
             self.arrived_unseen(side, seg);
             self.arrived_after_all(side, ack);
+            self.arrived_twice(side, seg);
         }
 
         let again = seg.payload_len > 0 && {
@@ -433,6 +434,20 @@ impl Connection {
         self.log[last].acted = Acted::Believed;
         self.log[last].after = own_last.map_or(last, |own| own.max(last));
         self.retell();
+    }
+
+    /// A D-SACK (RFC 2883) of the peer's FIN: the copy before the last had arrived too, and acted.
+    fn arrived_twice(&mut self, side: Side, seg: &Segment) {
+        let fin_end = self.end(side.peer()).fin_end;
+        if fin_end.is_none() || seg.options.sack.map(|(_, right)| right) != fin_end {
+            return;
+        }
+        let doubted =
+            |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin) && note.acted == Acted::Doubtful;
+        if let Some(last) = self.log.iter().rposition(doubted) {
+            self.log[last].acted = Acted::Believed;
+            self.retell();
+        }
     }
 
     /// Counts the payload and moves SND.NXT; gives a proof to notes that waited for the sender's next number.
