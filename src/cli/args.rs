@@ -226,6 +226,10 @@ pub struct ShowArgs {
     #[arg(value_name = "CONN_ID")]
     pub conn_id: NonZeroU64,
 
+    /// Draw every packet, also in long runs that change nothing
+    #[arg(long)]
+    pub all: bool,
+
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
     pub analysis: AnalysisArgs,

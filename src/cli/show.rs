@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::offline::{self, Inputs};
 use crate::pipeline::single;
-use crate::report::ladder::{Rows, ladder};
+use crate::report::ladder::{Packets, Rows, ladder};
 
 /// Runs the command. The capture is read twice: once to find the connection, once for its packets.
 pub fn run(args: &ShowArgs, settings: &Settings) -> Result<Status, Error> {
@@ -45,7 +45,8 @@ pub fn run(args: &ShowArgs, settings: &Settings) -> Result<Status, Error> {
     })?;
     let segments =
         single::segments(path, rows.connection, &options).map_err(|error| Error::Input(error.to_string()))?;
-    console::print(&ladder(&rows, &segments.shown, segments.more, settings.style()))?;
+    let packets = Packets { segments: &segments.shown, more: segments.more, all: args.all };
+    console::print(&ladder(&rows, &packets, settings.style()))?;
     Ok(status)
 }
 

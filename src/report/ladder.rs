@@ -62,9 +62,19 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The ladder, ending in a line feed. `segments` are the connection's, in the order of the capture; `more` follow that are
-/// not among them.
-pub fn ladder(rows: &Rows<'_>, segments: &[Addressed], more: u64, style: Style) -> String {
+/// The packets of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Packets<'a> {
+    /// Its segments, in the order of the capture.
+    pub segments: &'a [Addressed],
+    /// How many follow that are not among them.
+    pub more: u64,
+    /// Draw every one, also in long runs that change nothing.
+    pub all: bool,
+}
+
+/// The ladder, ending in a line feed.
+pub fn ladder(rows: &Rows<'_>, packets: &Packets<'_>, style: Style) -> String {
     let room = style.width.saturating_sub(TIME + 2 * STATE + FRAME + 4);
     let mut page =
         Page { rows, style, arrow: room.clamp(*ARROW.start(), *ARROW.end()), out: String::new(), clock: None };
@@ -72,7 +82,7 @@ pub fn ladder(rows: &Rows<'_>, segments: &[Addressed], more: u64, style: Style) 
     let mut timers = rows.transitions.iter().filter(|row| row.frame.is_none() && !row.retracted).collect::<Vec<_>>();
     timers.sort_by_key(|row| row.ts);
     let mut timers = timers.into_iter().peekable();
-    let mut rest = segments;
+    let mut rest = packets.segments;
     let mut sent_before: [Sent; 2] = Default::default();
     while let Some((first, others)) = rest.split_first() {
         while let Some(timer) = timers.next_if(|timer| timer.ts < first.segment.ts) {
@@ -80,7 +90,7 @@ pub fn ladder(rows: &Rows<'_>, segments: &[Addressed], more: u64, style: Style) 
         }
         page.segment(first, &mut sent_before);
         rest = others;
-        if page.is_plain(first) {
+        if !packets.all && page.is_plain(first) {
             let until = timers.peek().map_or(Timestamp::MAX, |timer| timer.ts);
             let run = rest.iter().take_while(|next| page.is_plain(next) && next.segment.ts <= until).count();
             if run >= PLAIN_RUN {
@@ -90,7 +100,8 @@ pub fn ladder(rows: &Rows<'_>, segments: &[Addressed], more: u64, style: Style) 
             }
         }
     }
-    if more > 0 {
+    if packets.more > 0 {
+        let more = packets.more;
         let _ = writeln!(page.out, "{:TIME$}⋮  {more} more packets", "");
     }
     timers.for_each(|timer| page.timer(timer));
@@ -130,7 +141,8 @@ impl Page<'_> {
         if row.tap != Tap::Unknown && !away.is_empty() {
             let _ = write!(line, ": there and back to the {}", away.join(", to the "));
         }
-        let _ = writeln!(self.out, "{line}\nbegins {}\n", row.first_ts);
+        let _ =
+            writeln!(self.out, "{line}\nbegins {}   opened: {}   closed: {}\n", row.first_ts, row.opening, row.closing);
         let _ = writeln!(
             self.out,
             "{:>12}  {:STATE$}{:width$}  {:STATE$}{:>FRAME$}",
@@ -394,4 +406,89 @@ fn stays(transitions: &[TransitionRow], side: Side) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::parse::{Numbers, Script};
+    use crate::script::run;
+    use crate::tcp::segment::HostPort;
+
+    const LAST_ACK_LOST: &str = "
++0         SYN         ------------------>
++40ms                  <------------------         SYN,ACK
++1ms       ACK         ------------------>
++1ms       300 bytes   ------------------>
++1ms                   <------------------      200 bytes
++1ms       ACK         ------------------>
++1ms                   <------------------      200 bytes
++1ms       ACK         ------------------>
++10ms      FIN,ACK     ------------------>
++40ms                  <------------------         FIN,ACK
++1ms       ACK         -----------------x
++200ms                 <------------------   FIN,ACK again
++1ms       ACK         ------------------>
++60s       -
+";
+
+    fn draw(script: &str, all: bool, color: bool) -> String {
+        let numbers = Numbers::default();
+        let script = Script::parse(script, numbers).unwrap();
+        let end = |ip: [u8; 4], port| HostPort::new(ip.into(), port);
+        let ends = [end([10, 0, 0, 1], 40_000), end([10, 0, 0, 2], 80)];
+        let report = run::run(&script, ends, numbers).unwrap().remove(0);
+        let rows = Rows {
+            connection: &report.connection,
+            transitions: &report.transitions,
+            fins: &report.fin_retransmissions,
+            time_wait: &report.time_wait,
+            anomalies: &report.anomalies,
+        };
+        let packets = Packets { segments: &run::addressed(&script, ends), more: 0, all };
+        ladder(&rows, &packets, Style { color, width: 89 })
+    }
+
+    #[test]
+    fn states_stand_on_the_side_that_changed_and_losses_are_crossed_out() {
+        let text = draw(LAST_ACK_LOST, false, false);
+        let line =
+            |part: &str| text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(text.starts_with("connection 0   10.0.0.1:40000 → 10.0.0.2:80"), "{text}");
+        assert!(text.contains("opened: handshake   closed: fin"), "{text}");
+        assert!(line("── SYN ──").contains("0  SYN_SENT") && line("── SYN ──").contains("▶  SYN_RECEIVED?"), "{text}");
+        assert!(line("SYN,ACK").contains("+40.0 ms  ESTABLISHED?   ◀──"), "{text}");
+        assert!(line("FIN,ACK again").contains("TIME_WAIT ↻"), "{text}");
+        assert_eq!(text.matches('✗').count(), 1, "{text}");
+        assert!(line("✗").contains("── ACK ──"), "{text}");
+        assert!(line("60.0 s later").contains("CLOSED~"), "{text}");
+        assert!(line("FIN again ").contains("server: after 201 ms, its ACK had passed the tap"), "{text}");
+        assert!(line("in each state").contains("TIME_WAIT 60.2 s (assumed end)"), "{text}");
+    }
+
+    #[test]
+    fn long_runs_are_shortened_unless_all_is_wanted() {
+        let short = draw(LAST_ACK_LOST, false, false);
+        assert!(short.contains("⋮  4 more packets: 0 bytes →, 400 bytes ←"), "{short}");
+        assert_eq!(short.matches("200 bytes ──").count(), 0, "{short}");
+        let long = draw(LAST_ACK_LOST, true, false);
+        assert!(!long.contains('⋮'), "{long}");
+        assert_eq!(long.matches("200 bytes ──").count(), 2, "{long}");
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let mut plain = String::new();
+        let mut in_code = false;
+        for char in draw(LAST_ACK_LOST, false, true).chars() {
+            match char {
+                '\u{1b}' => in_code = true,
+                'm' if in_code => in_code = false,
+                _ if in_code => {}
+                char => plain.push(char),
+            }
+        }
+        let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+        assert_eq!(lines(&plain), lines(&draw(LAST_ACK_LOST, false, false)));
+    }
 }
