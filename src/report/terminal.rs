@@ -486,6 +486,7 @@ id   client           server         opened      handshake   closed by    FIN ag
     }
 
     #[test]
+    #[allow(clippy::disallowed_macros, clippy::disallowed_methods)] // for a developer who wants to look: LOOK=FOLDER
     fn look() {
         if std::env::var_os("LOOK").is_some() {
             for n in [0, 1, 20, 100_000] {

@@ -175,6 +175,7 @@ fn when_one_file_fails_none_changes() {
 }
 
 #[test]
+#[allow(clippy::disallowed_macros, clippy::disallowed_methods)] // for a developer who wants to look: LOOK=FOLDER
 fn look() {
     let Some(dir) = std::env::var_os("LOOK") else { return };
     for n in [0, 2_000, 100_000] {

@@ -10,7 +10,8 @@ use crate::report::colors::{GRID, RULE, state as color_of};
 use crate::tcp::state::{Side, State};
 use crate::time::Timestamp;
 
-const TITLE: &str = super::Picture::StateCensus.title();
+/// What it shows, in a few words.
+pub(super) const TITLE: &str = "Endpoints in each state over time";
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = 900.0;
 const PANELS: [(f64, f64); 2] = [(116.0, 350.0), (406.0, 640.0)];

@@ -13,7 +13,8 @@ use crate::tcp::segment::HostPort;
 use crate::tcp::state::Side;
 use crate::time::Timestamp;
 
-const TITLE: &str = super::Picture::FinRetransmissions.title();
+/// What it shows, in a few words.
+pub(super) const TITLE: &str = "FINs that came again, and why";
 /// Up to so many repeats are drawn one by one.
 const DOTS: usize = 1_500;
 /// Pixels of a cell that stands for several.

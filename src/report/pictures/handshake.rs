@@ -11,7 +11,8 @@ use crate::metrics::rows::{Opening, Quantiles, Tables};
 use crate::report::colors::{GROUND, INK, MUTED, RULE, SERIES};
 use crate::tcp::segment::HostPort;
 
-const TITLE: &str = super::Picture::HandshakeLatency.title();
+/// What it shows, in a few words.
+pub(super) const TITLE: &str = "Handshake latency by listener";
 /// Most listeners that have a strip.
 const STRIPS: usize = 8;
 /// Pixels of one bar of a strip.

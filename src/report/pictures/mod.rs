@@ -45,10 +45,10 @@ impl Picture {
     /// What it shows, in a few words.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::HandshakeLatency => "Handshake latency by listener",
-            Self::FinRetransmissions => "FINs that came again, and why",
-            Self::TimeWait => "Who holds TIME_WAIT, and for how long",
-            Self::StateCensus => "Endpoints in each state over time",
+            Self::HandshakeLatency => handshake::TITLE,
+            Self::FinRetransmissions => fins::TITLE,
+            Self::TimeWait => time_wait::TITLE,
+            Self::StateCensus => census::TITLE,
         }
     }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::metrics::synthetic::{Shape, run};
 
 #[test]
+#[allow(clippy::disallowed_macros, clippy::disallowed_methods)] // for a developer who wants to look: LOOK=FOLDER
 fn look() {
     let Some(dir) = std::env::var_os("LOOK") else { return };
     for n in [0, 1, 20, 2_000, 100_000] {

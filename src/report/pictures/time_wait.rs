@@ -12,7 +12,8 @@ use crate::report::colors::{GRID, GROUND, INK, MUTED, OTHERS, RULE, Rgb, SERIES,
 use crate::tcp::state::State;
 use crate::time::{Span, Timestamp};
 
-const TITLE: &str = super::Picture::TimeWait.title();
+/// What it shows, in a few words.
+pub(super) const TITLE: &str = "Who holds TIME_WAIT, and for how long";
 /// Up to so many stays have a bar of their own.
 const BARS: usize = 34;
 /// Columns of the counts over time.
