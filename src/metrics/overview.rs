@@ -136,7 +136,8 @@ impl Fins {
 }
 
 impl TimeWaits {
-    fn of(tables: &Tables) -> Self {
+    /// Of a run.
+    pub fn of(tables: &Tables) -> Self {
         let rows = &tables.time_wait;
         let connections = by_id(tables);
         let mut by_holder: HashMap<IpAddr, u64> = HashMap::new();

@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn the_pictures_neutral_colours_follow_the_pages() {
+        use crate::report::colors::{GRID, GROUND, INK, MUTED, RULE};
+        for color in [GROUND, INK, MUTED] {
+            assert!(STYLE.contains(&format!("svg [fill=\"{}\"]", color.hex())));
+        }
+        for color in [INK, MUTED, GRID, RULE] {
+            assert!(STYLE.contains(&format!("svg [stroke=\"{}\"]", color.hex())));
+        }
+    }
+
+    #[test]
     fn the_page_needs_nothing_else() {
         let (tables, summary) = run(Shape { connections: 200, ..Shape::default() });
         let page = page(&tables, &summary);

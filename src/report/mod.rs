@@ -9,6 +9,7 @@ mod lines;
 pub mod output;
 pub mod parquet;
 pub mod pictures;
+mod stamp;
 pub mod summary;
 pub mod terminal;
 mod text;

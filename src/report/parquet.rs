@@ -14,6 +14,6 @@ use crate::tables::schema::Row;
 /// Those of `out`, as polars passes them on.
 pub fn write<R: Row>(out: &mut dyn Write, rows: &[R], files: &Files) -> PolarsResult<()> {
     let mut frame = frame(rows, files)?;
-    ParquetWriter::new(out).with_compression(ParquetCompression::Snappy).set_parallel(false).finish(&mut frame)?;
+    ParquetWriter::new(out).with_compression(ParquetCompression::Snappy).finish(&mut frame)?;
     Ok(())
 }

@@ -484,17 +484,4 @@ id   client           server         opened      handshake   closed by    FIN ag
         list(&mut none, &tables, &|_| false, Style::default()).unwrap();
         assert_eq!(none.iter().filter(|&&byte| byte == b'\n').count(), 1);
     }
-
-    #[test]
-    #[allow(clippy::disallowed_macros, clippy::disallowed_methods)] // for a developer who wants to look: LOOK=FOLDER
-    fn look() {
-        if std::env::var_os("LOOK").is_some() {
-            for n in [0, 1, 20, 100_000] {
-                println!("{}", text(n, Style::default()));
-            }
-            println!("{}", text(2_000, Style { color: true, width: 90 }));
-            let (tables, _) = run(Shape::default());
-            list(&mut io::stdout(), &tables, &|_| true, Style { color: true, width: 0 }).unwrap();
-        }
-    }
 }

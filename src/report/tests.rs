@@ -173,16 +173,3 @@ fn when_one_file_fails_none_changes() {
     assert_eq!(names(dir.path()), ["summary.json"]);
     assert_eq!(std::fs::read(dir.path().join("summary.json")).unwrap(), b"old");
 }
-
-#[test]
-#[allow(clippy::disallowed_macros, clippy::disallowed_methods)] // for a developer who wants to look: LOOK=FOLDER
-fn look() {
-    let Some(dir) = std::env::var_os("LOOK") else { return };
-    for n in [0, 2_000, 100_000] {
-        let (tables, summary) = synthetic::run(Shape { connections: n, ..Shape::default() });
-        let begun = std::time::Instant::now();
-        let out = OutputDir::open(std::path::Path::new(&dir).join(format!("report-{n}"))).unwrap();
-        write(&out, &tables, &summary, &Format::ALL, &Table::ALL).unwrap();
-        println!("report of {n}: {:?}", begun.elapsed());
-    }
-}

@@ -38,7 +38,7 @@ impl Kind {
 
 /// One value of a table; `Null` in any column is "unknown".
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Cell<'a> {
     Null,
     Integer(i64),
@@ -52,7 +52,7 @@ pub enum Cell<'a> {
 
 /// Values whose text is what `Display` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Shown {
     Ip(IpAddr),
     Tunnel(crate::tcp::segment::Tunnel),

@@ -11,7 +11,7 @@ pub use super::dictionary::{json, table_text, text};
 
 /// A table of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Table {
     Connections,
     Transitions,

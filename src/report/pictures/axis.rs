@@ -118,7 +118,8 @@ impl TimeAxis {
         self.from + (self.to - self.from) * n as f64 / count.max(1) as f64
     }
 
-    fn length(&self) -> i64 {
+    /// Nanoseconds from its beginning to its end.
+    pub fn length(&self) -> i64 {
         self.last.saturating_sub(self.first)
     }
 
@@ -204,7 +205,8 @@ impl CountAxis {
         let wanted = (most / ticks.max(1)).max(1);
         let mut steps = (0..19).flat_map(|power| [1, 2, 5].map(|n| n * 10_u64.pow(power)));
         let step = steps.find(|&step| step >= wanted).unwrap_or(wanted);
-        Self { most: most.max(1).next_multiple_of(step), step, from, to }
+        let most = most.max(1);
+        Self { most: most.checked_next_multiple_of(step).unwrap_or(most), step, from, to }
     }
 
     /// The pixel of a count.

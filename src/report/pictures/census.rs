@@ -17,14 +17,15 @@ const RIGHT: f64 = 900.0;
 const PANELS: [(f64, f64); 2] = [(116.0, 350.0), (406.0, 640.0)];
 
 type Counts = [u64; State::ALL.len()];
+/// By their end, each with what either side counted.
+type Buckets = BTreeMap<Timestamp, [Counts; 2]>;
 
-/// Buckets by their end, each with what either side counted.
-fn buckets(tables: &Tables) -> BTreeMap<Timestamp, [Counts; 2]> {
-    let mut buckets: BTreeMap<Timestamp, [Counts; 2]> = BTreeMap::new();
+fn buckets(tables: &Tables) -> Buckets {
+    let mut buckets = Buckets::new();
     for row in &tables.state_census {
         let sides = buckets.entry(row.bucket_ts).or_default();
         if let Some(count) = sides[row.side.index()].get_mut(row.state as usize) {
-            *count += row.connections;
+            *count = count.saturating_add(row.connections);
         }
     }
     buckets
@@ -50,6 +51,7 @@ pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
     let of = width.map_or_else(String::new, |width| format!(" · every {}", super::axis::round_span(width)));
     scene.title(TITLE, &format!("What ss -ant would have shown on either side, CLOSED and LISTEN left out{of}"));
     let time = TimeAxis::new(first, last, LEFT, RIGHT);
+    let (buckets, width) = thinned(&time, buckets, width);
     for side in Side::BOTH {
         panel(&mut scene, &time, &buckets, side, width);
     }
@@ -59,15 +61,30 @@ pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
     scene
 }
 
-fn panel(
-    scene: &mut Scene,
-    time: &TimeAxis,
-    buckets: &BTreeMap<Timestamp, [Counts; 2]>,
-    side: Side,
-    width: Option<i64>,
-) {
+/// At most a bucket a pixel: of those that share one, that with the most endpoints. Also the width they then have.
+fn thinned(time: &TimeAxis, buckets: Buckets, width: Option<i64>) -> (Buckets, Option<i64>) {
+    const PIXELS: usize = (RIGHT - LEFT) as usize;
+    if buckets.len() <= PIXELS {
+        return (buckets, width);
+    }
+    let endpoints = |sides: &[Counts; 2]| sides.iter().flatten().fold(0_u64, |sum, count| sum.saturating_add(*count));
+    let mut kept: BTreeMap<usize, (Timestamp, [Counts; 2])> = BTreeMap::new();
+    for (end, sides) in buckets {
+        let bucket = kept.entry(time.column(end, PIXELS)).or_insert((end, sides));
+        if endpoints(&sides) > endpoints(&bucket.1) {
+            *bucket = (end, sides);
+        }
+    }
+    (kept.into_values().collect(), width.map(|width| width.max(2 * (time.length() / PIXELS as i64))))
+}
+
+fn panel(scene: &mut Scene, time: &TimeAxis, buckets: &Buckets, side: Side, width: Option<i64>) {
     let (top, bottom) = PANELS[side.index()];
-    let most = buckets.values().map(|sides| sides[side.index()].iter().sum()).max().unwrap_or(0);
+    let most = buckets
+        .values()
+        .map(|sides| sides[side.index()].iter().fold(0_u64, |sum, count| sum.saturating_add(*count)))
+        .max()
+        .unwrap_or(0);
     let axis = CountAxis::new(most, 4, bottom, top);
     scene.text((LEFT, top - 16.0), Anchor::Start, NAME, format!("{side} endpoints"));
     for tick in axis.ticks() {
@@ -87,7 +104,7 @@ fn panel(
                 });
                 previous = time.place(end);
                 let low = axis.place(*below);
-                *below += count;
+                *below = below.saturating_add(count);
                 [began, previous, axis.place(*below), low]
             })
             .collect();
@@ -103,7 +120,7 @@ fn panel(
 }
 
 /// The states in the order of the stacks, with the most that either side had.
-fn legend(scene: &mut Scene, buckets: &BTreeMap<Timestamp, [Counts; 2]>) {
+fn legend(scene: &mut Scene, buckets: &Buckets) {
     let most = |side: Side, state: State| {
         buckets.values().filter_map(|sides| sides[side.index()].get(state as usize).copied()).max().unwrap_or(0)
     };

@@ -111,12 +111,14 @@ fn draw_strip(scene: &mut Scene, axis: &LogAxis, strip: &Strip, top: f64, pitch:
     let base = top + pitch - 10.0;
     let room = pitch - 44.0;
     scene.line((LEFT, base), (RIGHT, base), RULE, 0.5);
+    // A mark is where one of the dots is, so dots lie on top; bars are many, and lie below.
     if strip.spans.len() <= DOTS {
-        dots(scene, axis, strip, base, room)
+        marks(scene, axis, &strip.quantiles, base, base - room);
+        dots(scene, axis, strip, base, room);
     } else {
-        bars(scene, axis, strip, base, room)
+        bars(scene, axis, strip, base, room);
+        marks(scene, axis, &strip.quantiles, base, base - room);
     }
-    marks(scene, axis, &strip.quantiles, base, base - room);
     // On top of all, on a ground of its own: nothing crosses the name.
     let name = shorten(&strip.server.to_string(), NAME, 500.0);
     let end = LEFT + width(&name, NAME) + 6.0;

@@ -20,7 +20,7 @@ use scene::{FAMILY, SCALE, SIZE, Scene};
 
 /// A picture of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Picture {
     HandshakeLatency,
     FinRetransmissions,

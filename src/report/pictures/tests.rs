@@ -1,28 +1,7 @@
 //! Pictures of made-up runs of every size.
 
-use std::path::Path;
-
 use super::*;
 use crate::metrics::synthetic::{Shape, run};
-
-#[test]
-#[allow(clippy::disallowed_macros, clippy::disallowed_methods)] // for a developer who wants to look: LOOK=FOLDER
-fn look() {
-    let Some(dir) = std::env::var_os("LOOK") else { return };
-    for n in [0, 1, 20, 2_000, 100_000] {
-        let (tables, summary) = run(Shape { connections: n, ..Shape::default() });
-        for picture in Picture::ALL {
-            let t = std::time::Instant::now();
-            let mut bytes = Vec::new();
-            png(&mut bytes, picture, &tables, &summary).unwrap();
-            let a = t.elapsed();
-            let text = svg(picture, &tables, &summary).unwrap();
-            println!("{n} {} png {} {:?} svg {} {:?}", picture.name(), bytes.len(), a, text.len(), t.elapsed() - a);
-            std::fs::write(Path::new(&dir).join(format!("{}-{n}.png", picture.name())), bytes).unwrap();
-            std::fs::write(Path::new(&dir).join(format!("{}-{n}.svg", picture.name())), text).unwrap();
-        }
-    }
-}
 
 fn scenes(connections: usize) -> Vec<(Picture, Scene)> {
     let (tables, summary) = run(Shape { connections, ..Shape::default() });
@@ -150,4 +129,21 @@ fn hostile_extremes_are_drawn_without_a_panic() {
     for picture in Picture::ALL {
         svg(picture, &tables, &summary).unwrap();
     }
+}
+
+#[test]
+fn a_census_of_very_many_buckets_is_thinned() {
+    use crate::metrics::rows::CensusRow;
+    use crate::tcp::state::{Side, State};
+    let (mut tables, summary) = run(Shape { connections: 1, ..Shape::default() });
+    let first = summary.first_ts.unwrap().as_nanos();
+    tables.state_census = (1..=60_000_i64)
+        .map(|n| CensusRow {
+            bucket_ts: Timestamp::from_nanos(first + n * 10_000_000),
+            side: Side::Server,
+            state: State::Established,
+            connections: (n % 7 + 1).unsigned_abs(),
+        })
+        .collect();
+    assert!(svg(Picture::StateCensus, &tables, &summary).unwrap().len() < 100_000);
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::axis::{CountAxis, TimeAxis};
 use super::scene::{Anchor, Font, Item, NAME, NOTE, Scene, TEXT, shorten};
-use crate::metrics::overview::{Overview, by_id};
+use crate::metrics::overview::{TimeWaits, by_id};
 use crate::metrics::phrase::{many, thousands};
 use crate::metrics::rows::{ConnectionRow, Tables, TimeWaitEnd, TimeWaitRow};
 use crate::report::colors::{GRID, GROUND, INK, MUTED, OTHERS, RULE, Rgb, SERIES, state};
@@ -53,7 +53,7 @@ pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
         scene.nothing("No endpoint entered TIME_WAIT in this capture.", why);
         return scene;
     }
-    let overview = Overview::of(tables).time_wait;
+    let overview = TimeWaits::of(tables);
     let peak = overview.peak_ts.filter(|_| overview.stays > 1).map_or_else(String::new, |ts| {
         let clock = ts.to_string();
         format!(" · peak {} at {}", thousands(overview.peak), clock.get(11..19).unwrap_or_default())
