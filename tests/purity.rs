@@ -51,8 +51,20 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("ctrlc", &["pipeline/interrupt.rs"]),
 ];
 
-/// What tables and report see of the floors below: rows, folds of rows, and the plain values in them.
-const ROWS: [&str; 6] = ["metrics", "tcp::segment", "tcp::state", "tcp::seq", "time", "error"];
+/// What tables and report see of the floors below: rows, the plain values in them, and the folds over rows.
+const ROWS: [&str; 11] = [
+    "metrics::rows",
+    "metrics::findings",
+    "metrics::overview",
+    "metrics::peak",
+    "metrics::phrase",
+    "metrics::quantiles",
+    "tcp::segment",
+    "tcp::state",
+    "tcp::seq",
+    "time",
+    "error",
+];
 
 #[test]
 fn no_import_runs_up_or_in_a_circle_and_the_core_is_pure() {

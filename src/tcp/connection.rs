@@ -3,19 +3,16 @@
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
 use super::life::Life;
-use super::log::{Acted, Note};
+use super::log::{Crossing, Note};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
 use super::stimulus;
 use super::transition::{Stimuli, Stimulus};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// Notes beyond this many are not kept: no sound connection comes near it, and a hostile one must not grow.
 const MAX_NOTES: usize = 4_096;
-
-/// An endpoint may take this long to answer beyond the round trip.
-const SLOW_ANSWER: Span = Span::from_millis(1);
 
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +88,7 @@ impl Connection {
         }
     }
 
-    const fn start(midstream: bool) -> [Option<State>; 2] {
+    pub(super) const fn start(midstream: bool) -> [Option<State>; 2] {
         if midstream { [None; 2] } else { [Some(State::Closed), Some(State::Listen)] }
     }
 
@@ -100,7 +97,7 @@ impl Connection {
         &self.ends[side.index()]
     }
 
-    const fn end_mut(&mut self, side: Side) -> &mut Endpoint {
+    pub(super) const fn end_mut(&mut self, side: Side) -> &mut Endpoint {
         &mut self.ends[side.index()]
     }
 
@@ -150,7 +147,7 @@ impl Connection {
             self.stale_reset = None;
         }
         if repeat {
-            self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn], Crossing::ActsLater);
             if !self.end(side.peer()).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
@@ -210,7 +207,7 @@ impl Connection {
         }
         if repeat {
             self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
-            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn], Crossing::ActsLater);
             if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
                 self.doubt(side, seg.ts, Stimulus::RcvSynAck);
             }
@@ -270,7 +267,7 @@ impl Connection {
         }
         note.repeat = outcome.repeat;
         if outcome.repeat && self.end(side).fin_end == Some(seg.end()) {
-            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::ActsLater);
             if !self.end(side).fin_acked {
                 self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
@@ -302,6 +299,7 @@ impl Connection {
             }
             self.arrived_unseen(side, seg);
             self.arrived_after_all(side, ack);
+            self.arrived_twice(side, seg);
         }
 
         let again = seg.payload_len > 0 && {
@@ -396,36 +394,6 @@ impl Connection {
         self.push(*note);
     }
 
-    /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
-    fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
-        let peer = side.peer();
-        let end = self.end_mut(peer);
-        if !end.fin_waits || !end.fin_acked {
-            return;
-        }
-        end.fin_waits = false;
-        let mut note = Note::new(peer, seg, self.log.len());
-        note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
-        note.proof = self.end(peer).fin_end;
-        self.push(note);
-    }
-
-    /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
-    fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
-        if !self.end(side.peer()).fin_covered_by(ack) {
-            return;
-        }
-        let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
-        if self.log.iter().any(|note| carries_fin(note) && note.acted == Acted::Believed) {
-            return;
-        }
-        let Some(last) = self.log.iter().rposition(carries_fin) else { return };
-        let own_last = self.log.iter().rposition(|note| note.side == side);
-        self.log[last].acted = Acted::Believed;
-        self.log[last].after = own_last.map_or(last, |own| own.max(last));
-        self.retell();
-    }
-
     /// Counts the payload and moves SND.NXT; gives a proof to notes that waited for the sender's next number.
     fn take_bytes(&mut self, side: Side, seg: &Segment) -> u64 {
         let end = &mut self.ends[side.index()];
@@ -457,7 +425,7 @@ impl Connection {
         note
     }
 
-    fn push(&mut self, note: Note) {
+    pub(super) fn push(&mut self, note: Note) {
         if self.log.len() < MAX_NOTES {
             self.log.push(Note { after: self.log.len(), ..note });
             self.life.tell_last(&self.log);
@@ -478,115 +446,6 @@ impl Connection {
         self.life.retell(&self.log, Self::start(false));
         for note in &self.log {
             self.life.confirm(&self.log, note.side, note.ts, note.flags.has_all(Flags::ACK).then_some(note.ack), false);
-        }
-    }
-
-    /// `side` repeats itself at `ts`, in the note that comes next: whatever passed towards it early enough to have arrived
-    /// before, and would have made the repeat needless, did not act.
-    fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus]) {
-        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
-        let newest = self.log.len();
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
-            if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                if ts.since(note.ts) > reach {
-                    note.acted = Acted::Disproved;
-                } else {
-                    // They crossed: it acts, but only after the repeat was sent.
-                    note.after = newest;
-                }
-                changed = true;
-            }
-        }
-        if changed {
-            self.retell();
-        }
-    }
-
-    fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
-        for note in self.log.iter_mut().filter(|note| note.side != side) {
-            if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                note.acted = Acted::Disproved;
-            }
-        }
-        self.retell();
-    }
-
-    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
-    fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
-        let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
-            if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
-                note.acted = Acted::Doubtful;
-                changed = true;
-            }
-        }
-        if changed {
-            self.retell();
-        }
-    }
-
-    /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
-    fn defer(&mut self, side: Side, stimulus: Stimulus) {
-        let Some(newest) = self.log.len().checked_sub(1) else { return };
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side != side && note.rcv.has(stimulus)) {
-            if note.after < newest {
-                note.after = newest;
-                changed = true;
-            }
-        }
-        if changed {
-            self.retell();
-        }
-    }
-
-    fn retell(&mut self) {
-        self.life.retell(&self.log, Self::start(self.midstream));
-    }
-
-    /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else it acts
-    /// later. After an RST of its own, that one was not its own.
-    fn refute_resets(&mut self, side: Side, seg: &Segment) {
-        if self.state(side) != Some(State::Closed) {
-            return;
-        }
-        let Some(step) = self.life.last_step(side) else { return };
-        let (stimulus, Some(index)) = (step.stimulus, step.note) else { return };
-        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
-        let arrived_before = seg.ts.since(self.log[index].ts) > reach;
-        match stimulus {
-            Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
-            Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
-                self.log[index].sent = false;
-                if self.state(side.peer()) == Some(State::Closed)
-                    && self.end(side.peer()).last_sent > Some(self.log[index].ts)
-                {
-                    self.log[index].acted = Acted::Disproved;
-                }
-                if seg.payload_len > 0 {
-                    self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
-                }
-            }
-            _ => return,
-        }
-        let note = &self.log[index];
-        if self.reset.is_some_and(|reset| reset.note == index) && (note.acted == Acted::Disproved || !note.sent) {
-            self.reset = None;
-        }
-        self.retell();
-    }
-
-    /// `side` was believed to have got the last ACK and gone, yet sends more: that ACK did not reach it.
-    fn refute_last_ack(&mut self, side: Side, seg: &Segment) {
-        let gone = self.state(side) == Some(State::Closed)
-            && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
-        if gone {
-            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin]);
-            if self.state(side) != Some(State::Closed) {
-                self.end_mut(side).fin_unanswered = true;
-            }
         }
     }
 

@@ -20,6 +20,15 @@ pub enum Acted {
     Disproved,
 }
 
+/// What becomes of a note that its receiver's next segment crosses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crossing {
+    /// The segment is noted next; the note acts only after it.
+    ActsLater,
+    /// The segment is not noted; nothing changes.
+    Stands,
+}
+
 /// A segment that could change a state, with what it meant when it passed.
 #[derive(Clone, Debug)]
 pub struct Note {

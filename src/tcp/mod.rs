@@ -3,6 +3,7 @@
 pub mod anomaly;
 pub mod connection;
 pub mod endpoint;
+mod hindsight;
 pub mod life;
 pub mod log;
 pub mod ranges;

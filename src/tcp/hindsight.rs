@@ -1,0 +1,169 @@
+//! What later packets teach of earlier ones: which died behind the tap, crossed, were forged, or had arrived after all.
+//! In: a segment that contradicts or proves a belief. Out: the notes' marks, and both lives told again.
+
+use super::anomaly::AnomalyKind;
+use super::connection::Connection;
+use super::log::{Acted, Crossing, Note};
+use super::segment::{Flags, Segment};
+use super::seq::SeqNum;
+use super::state::{Side, State};
+use super::transition::{Stimuli, Stimulus};
+use crate::time::{Span, Timestamp};
+
+/// An endpoint may take this long to answer beyond the round trip.
+const SLOW_ANSWER: Span = Span::from_millis(1);
+
+impl Connection {
+    /// `side` sends at `ts` what it would not have sent had it got `needless`: whatever passed towards it early enough to have
+    /// arrived before did not act.
+    pub(super) fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus], crossing: Crossing) {
+        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
+        let newest = self.log.len();
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
+            if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
+                if ts.since(note.ts) > reach {
+                    note.acted = Acted::Disproved;
+                    changed = true;
+                } else if crossing == Crossing::ActsLater {
+                    note.after = newest;
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    pub(super) fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
+        for note in self.log.iter_mut().filter(|note| note.side != side) {
+            if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
+                note.acted = Acted::Disproved;
+            }
+        }
+        self.retell();
+    }
+
+    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
+    pub(super) fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
+        let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
+            if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
+                note.acted = Acted::Doubtful;
+                changed = true;
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
+    pub(super) fn defer(&mut self, side: Side, stimulus: Stimulus) {
+        let Some(newest) = self.log.len().checked_sub(1) else { return };
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.side != side && note.rcv.has(stimulus)) {
+            if note.after < newest {
+                note.after = newest;
+                changed = true;
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else it acts
+    /// later. After an RST of its own, that one was not its own.
+    pub(super) fn refute_resets(&mut self, side: Side, seg: &Segment) {
+        if self.state(side) != Some(State::Closed) {
+            return;
+        }
+        let Some(step) = self.life.last_step(side) else { return };
+        let (stimulus, Some(index)) = (step.stimulus, step.note) else { return };
+        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
+        let arrived_before = seg.ts.since(self.log[index].ts) > reach;
+        match stimulus {
+            Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
+            Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
+                self.log[index].sent = false;
+                if self.state(side.peer()) == Some(State::Closed)
+                    && self.end(side.peer()).last_sent > Some(self.log[index].ts)
+                {
+                    self.log[index].acted = Acted::Disproved;
+                }
+                if seg.payload_len > 0 {
+                    self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
+                }
+            }
+            _ => return,
+        }
+        let note = &self.log[index];
+        if self.reset.is_some_and(|reset| reset.note == index) && (note.acted == Acted::Disproved || !note.sent) {
+            self.reset = None;
+        }
+        self.retell();
+    }
+
+    /// `side` was believed to have got the last ACK and gone, yet sends more: that ACK did not reach it.
+    pub(super) fn refute_last_ack(&mut self, side: Side, seg: &Segment) {
+        let gone = self.state(side) == Some(State::Closed)
+            && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
+        if gone {
+            self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::Stands);
+            if self.state(side) != Some(State::Closed) {
+                self.end_mut(side).fin_unanswered = true;
+            }
+        }
+    }
+
+    /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
+    pub(super) fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
+        if !self.end(side.peer()).fin_covered_by(ack) {
+            return;
+        }
+        let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        if self.log.iter().any(|note| carries_fin(note) && note.acted == Acted::Believed) {
+            return;
+        }
+        let Some(last) = self.log.iter().rposition(carries_fin) else { return };
+        let own_last = self.log.iter().rposition(|note| note.side == side);
+        self.log[last].acted = Acted::Believed;
+        self.log[last].after = own_last.map_or(last, |own| own.max(last));
+        self.retell();
+    }
+
+    /// A D-SACK (RFC 2883) of the peer's FIN: the copy before the last had arrived too, and acted.
+    pub(super) fn arrived_twice(&mut self, side: Side, seg: &Segment) {
+        let fin_end = self.end(side.peer()).fin_end;
+        if fin_end.is_none() || seg.options.sack.map(|(_, right)| right) != fin_end {
+            return;
+        }
+        let doubted =
+            |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin) && note.acted == Acted::Doubtful;
+        if let Some(last) = self.log.iter().rposition(doubted) {
+            self.log[last].acted = Acted::Believed;
+            self.retell();
+        }
+    }
+
+    /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
+    pub(super) fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
+        let peer = side.peer();
+        let end = self.end_mut(peer);
+        if !end.fin_waits || !end.fin_acked {
+            return;
+        }
+        end.fin_waits = false;
+        let mut note = Note::new(peer, seg, self.log.len());
+        note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
+        note.proof = self.end(peer).fin_end;
+        self.push(note);
+    }
+
+    pub(super) fn retell(&mut self) {
+        self.life.retell(&self.log, Self::start(self.midstream));
+    }
+}
