@@ -39,6 +39,11 @@ pub fn say(message: impl Display) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
+/// What Ctrl-C says when one more would end the program.
+pub fn last_warning() {
+    say("still at work on what was read; Ctrl-C once more ends it without a report");
+}
+
 /// File names may hold line breaks and terminal commands; a message is one harmless line.
 fn one_line(text: &str) -> String {
     text.chars()

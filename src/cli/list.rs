@@ -16,7 +16,7 @@ use crate::tables::schema::Row;
 /// Runs the command.
 pub fn run(args: &ListArgs, settings: &Settings) -> Result<Status, Error> {
     let condition = args.condition.as_deref().map(parse).transpose()?;
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::listen(console::last_warning);
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let options = outcome::options(&args.analysis);
     let finished = offline::run(inputs, options, &interrupt, settings.progress)?;

@@ -15,7 +15,7 @@ use crate::pipeline::live::{self, Keep, Limits};
 
 /// Runs the command.
 pub fn run(args: &LiveArgs, settings: &Settings) -> Result<Status, Error> {
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::listen(console::last_warning);
     let name = &args.interface;
     // Files first: what fails there need not have captured anything, and an interface that fails takes them away again.
     let folder = Folder::open(&args.output, || format!("live-{}", name.replace(['/', '\\'], "_")))?;

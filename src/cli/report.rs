@@ -23,7 +23,7 @@ const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".lz4", ".pcap", ".pcapng", 
 /// Runs the command.
 pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
     let watch = Stopwatch::start();
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::listen(console::last_warning);
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let folder = Folder::open(&args.output, || stem(args.captures.first().map_or(Path::new("-"), PathBuf::as_path)))?;
     let options = outcome::options(&args.analysis);

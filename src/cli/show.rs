@@ -18,7 +18,7 @@ use crate::report::ladder::{Packets, Rows, ladder};
 
 /// Runs the command. The capture is read twice: once to find the connection, once for its packets.
 pub fn run(args: &ShowArgs, settings: &Settings) -> Result<Status, Error> {
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::listen(console::last_warning);
     let spool = if offline::is_stdin(&args.capture) { Some(Spool::fill()?) } else { None };
     let path = spool.as_ref().map_or(&args.capture, |spool| &spool.path);
     let options = outcome::options(&args.analysis);

@@ -12,16 +12,17 @@ const KILLED: i32 = 130;
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// Counts from now on. Without the right to (a handler is set already), Ctrl-C keeps what it does.
-    pub fn listen() -> Self {
+    /// Counts from now on; `warn` is called when the next one would end the program at once. Where a handler is set already,
+    /// Ctrl-C keeps what it does.
+    pub fn listen(warn: fn()) -> Self {
         let this = Self::default();
         let count = this.clone();
         // The third asks no more: a read that never returns cannot look at the count. Files under their final names are
         // whole at any moment, so nothing half-written stays.
-        let _ = ctrlc::set_handler(move || {
-            if count.raise() >= 3 {
-                process::exit(KILLED);
-            }
+        let _ = ctrlc::set_handler(move || match count.raise() {
+            0..=1 => {}
+            2 => warn(),
+            _ => process::exit(KILLED),
         });
         this
     }
