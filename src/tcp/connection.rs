@@ -11,8 +11,9 @@ use super::stimulus;
 use super::transition::{Stimuli, Stimulus};
 use crate::time::Timestamp;
 
-/// Notes beyond this many are not kept: no sound connection comes near it, and a hostile one must not grow.
-const MAX_NOTES: usize = 4_096;
+/// Notes beyond this many are not kept: no sound connection comes near it. A hostile one must neither grow nor make every
+/// repeat tell a long log again.
+const MAX_NOTES: usize = 256;
 
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,9 @@ use super::state::{Evidence, Side, State};
 use super::transition::{self, Stimuli, Stimulus};
 use crate::time::Timestamp;
 
+/// Beliefs taken back beyond this many are not kept for audit.
+const MAX_RETRACTED: usize = 1_024;
+
 /// A change of state of one endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -112,7 +115,7 @@ impl Life {
                     same.confirmed = same.confirmed.or(old.confirmed);
                     same.from == old.from
                 });
-                if !kept {
+                if !kept && self.retracted.len() < MAX_RETRACTED {
                     self.retracted.push((side, old.clone()));
                 }
             }
