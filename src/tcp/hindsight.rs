@@ -12,23 +12,47 @@ use crate::time::{Span, Timestamp};
 
 /// An endpoint may take this long to answer beyond the round trip.
 const SLOW_ANSWER: Span = Span::from_millis(1);
+/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived.
+const UNKNOWN_REACH: Span = Span::from_millis(250);
+
+/// Had a packet arrived when its receiver sent one that passed the tap later?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrived {
+    /// There was time enough, half a round trip to spare.
+    Yes,
+    /// The distance is not known.
+    Perhaps,
+    /// They crossed.
+    No,
+}
+
+fn arrived(reach: Option<Span>, before: Span) -> Arrived {
+    match reach {
+        Some(reach) if before.as_nanos() > reach.plus(SLOW_ANSWER).as_nanos().saturating_add(reach.as_nanos() / 2) => {
+            Arrived::Yes
+        }
+        Some(_) => Arrived::No,
+        None if before > UNKNOWN_REACH => Arrived::Yes,
+        None => Arrived::Perhaps,
+    }
+}
 
 impl Connection {
     /// `side` sends at `ts` what it would not have sent had it got `needless`: whatever passed towards it early enough to have
     /// arrived before did not act.
     pub(super) fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus], crossing: Crossing) {
-        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
         let newest = self.log.len();
+        let arrived = |note: &Note| arrived(self.ends[side.index()].reach, ts.since(note.ts));
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
             if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                if ts.since(note.ts) > reach {
-                    note.acted = Acted::Disproved;
-                    changed = true;
-                } else if crossing == Crossing::ActsLater {
-                    note.after = newest;
-                    changed = true;
+                match arrived(note) {
+                    Arrived::Yes => note.acted = Acted::Disproved,
+                    Arrived::Perhaps => note.acted = Acted::Doubtful,
+                    Arrived::No if crossing == Crossing::ActsLater => note.after = newest,
+                    Arrived::No => continue,
                 }
+                changed = true;
             }
         }
         if changed {
@@ -83,8 +107,7 @@ impl Connection {
         }
         let Some(step) = self.life.last_step(side) else { return };
         let (stimulus, Some(index)) = (step.stimulus, step.note) else { return };
-        let reach = self.end(side).reach.unwrap_or(Span::ZERO);
-        let arrived_before = seg.ts.since(self.log[index].ts) > reach;
+        let arrived_before = arrived(self.end(side).reach, seg.ts.since(self.log[index].ts)) == Arrived::Yes;
         match stimulus {
             Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {

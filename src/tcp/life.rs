@@ -164,6 +164,8 @@ impl Life {
         let from = self.state[side.index()];
         let Some(rule) = transition::next(from, stimulus) else { return };
         let (earliest, latest) = match evidence {
+            // Mid-stream the change itself lies before the capture.
+            Evidence::Observed if from.is_none() => (None, Some(note.ts)),
             Evidence::Observed => (note.known_ts, Some(note.ts)),
             Evidence::Inferred | Evidence::Assumed => {
                 let doubt = self.doubt[side.index()].take().filter(|doubt| doubt.0 == stimulus);
@@ -196,6 +198,8 @@ impl Life {
             let proved = match step.stimulus {
                 Stimulus::RcvSyn => ack.is_some(),
                 Stimulus::RcvAckOfSyn if synchronized => true,
+                // Out of SYN_RECEIVED (simultaneous open) its own SYN,ACK acknowledges as much without proving anything.
+                Stimulus::RcvSynAck if step.from == Some(State::SynReceived) => synchronized,
                 _ => matches!((ack, acked), (Some(ack), Some(proof)) if ack.is_at_or_after(proof)),
             };
             if proved && step.evidence == Evidence::Inferred {
