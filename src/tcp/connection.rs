@@ -426,8 +426,13 @@ impl Connection {
         note
     }
 
+    /// Too many notes for a sound connection: no more are kept, and what they taught stands.
+    pub(super) const fn log_is_full(&self) -> bool {
+        self.log.len() >= MAX_NOTES
+    }
+
     pub(super) fn push(&mut self, note: Note) {
-        if self.log.len() < MAX_NOTES {
+        if !self.log_is_full() {
             self.log.push(Note { after: self.log.len(), ..note });
             self.life.tell_last(&self.log);
         }

@@ -41,6 +41,9 @@ impl Connection {
     /// `side` sends at `ts` what it would not have sent had it got `needless`: whatever passed towards it early enough to have
     /// arrived before did not act.
     pub(super) fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus], crossing: Crossing) {
+        if self.log_is_full() {
+            return;
+        }
         let newest = self.log.len();
         let arrived = |note: &Note| arrived(self.ends[side.index()].reach, ts.since(note.ts));
         let mut changed = false;
@@ -71,6 +74,9 @@ impl Connection {
 
     /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
     pub(super) fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
+        if self.log_is_full() {
+            return;
+        }
         let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
@@ -86,6 +92,9 @@ impl Connection {
 
     /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
     pub(super) fn defer(&mut self, side: Side, stimulus: Stimulus) {
+        if self.log_is_full() {
+            return;
+        }
         let Some(newest) = self.log.len().checked_sub(1) else { return };
         let mut changed = false;
         for note in self.log.iter_mut().filter(|note| note.side != side && note.rcv.has(stimulus)) {
@@ -102,6 +111,9 @@ impl Connection {
     /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else it acts
     /// later. After an RST of its own, that one was not its own.
     pub(super) fn refute_resets(&mut self, side: Side, seg: &Segment) {
+        if self.log_is_full() {
+            return;
+        }
         if self.state(side) != Some(State::Closed) {
             return;
         }
@@ -144,6 +156,9 @@ impl Connection {
 
     /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
     pub(super) fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
+        if self.log_is_full() {
+            return;
+        }
         if !self.end(side.peer()).fin_covered_by(ack) {
             return;
         }
@@ -160,6 +175,9 @@ impl Connection {
 
     /// A D-SACK (RFC 2883) of the peer's FIN: the copy before the last had arrived too, and acted.
     pub(super) fn arrived_twice(&mut self, side: Side, seg: &Segment) {
+        if self.log_is_full() {
+            return;
+        }
         let fin_end = self.end(side.peer()).fin_end;
         if fin_end.is_none() || seg.options.sack.map(|(_, right)| right) != fin_end {
             return;
