@@ -156,9 +156,9 @@ impl Incarnation {
         if own.iss.is_some() && unanswered && self.conn.state(side) == Some(State::SynSent) {
             return Syn::Same;
         }
-        // Simultaneous open: the peer has sent its SYN and nothing else.
+        // Simultaneous open: the peer has sent its SYN and nothing else. An ACK of it may come apart (split handshake).
         let peer_opens = matches!(self.conn.state(side.peer()), Some(State::SynSent)) && own.iss.is_none();
-        if peer_opens && !peer.syn_ack && own.last_sent.is_none() {
+        if peer_opens && !peer.syn_ack && own.sent.end().is_none() {
             return Syn::Same;
         }
         Syn::Inside
@@ -223,9 +223,10 @@ impl Flow {
             self.candidate = Some(Box::new(Candidate { new, before, by, ts: seg.ts, frame: seg.frame }));
         }
         // For the old connection it is a packet and an oddity, nothing more.
-        let outcome = Outcome { acceptable: false, ..Outcome::default() };
+        let outcome = Outcome::default();
         self.current.transfer.add(by, seg, &outcome);
         self.current.history.add(by, seg, &outcome);
+        self.current.conn.challenge(by.peer());
         self.current
             .conn
             .anomalies

@@ -26,8 +26,6 @@ pub struct Outcome {
     pub retransmission: bool,
     /// It repeats the sender's SYN, SYN-ACK or FIN.
     pub repeat: bool,
-    /// It is an RST that its receiver accepts, or it is no RST.
-    pub acceptable: bool,
 }
 
 /// One connection as the tap sees it.
@@ -54,6 +52,8 @@ pub struct Connection {
     pub stale_reset: Option<Side>,
     /// An RST towards SYN-SENT that should have been ignored: what the client does next shows whether it was.
     refusal: Option<Box<Note>>,
+    /// The side that was sent an RST or SYN which it must not accept, and has not sent anything since.
+    challenged: Option<Side>,
     latest: Option<Timestamp>,
 }
 
@@ -85,6 +85,7 @@ impl Connection {
             midstream,
             stale_reset: None,
             refusal: None,
+            challenged: None,
             latest: None,
         }
     }
@@ -116,6 +117,13 @@ impl Connection {
             }
             return Outcome { copy: Some(copy), ..Outcome::default() };
         }
+        if self.challenged == Some(side) {
+            self.challenged = None;
+            let says_nothing_new = self.end(side).snd_nxt() == Some(seg.seq) && self.end(side).rcv_nxt == Some(seg.ack);
+            if says_nothing_new && seg.seg_len() == 0 && seg.flags.has_all(Flags::ACK) {
+                self.anomalies.note(AnomalyKind::ChallengeAck, side, seg, String::new);
+            }
+        }
         let outcome = if seg.flags.has_all(Flags::RST) {
             self.feed_rst(side, seg)
         } else {
@@ -138,6 +146,11 @@ impl Connection {
         outcome
     }
 
+    /// `side` is sent a SYN that it must not accept (RFC 5961 4).
+    pub const fn challenge(&mut self, side: Side) {
+        self.challenged = Some(side);
+    }
+
     /// A SYN that begins or repeats a connection attempt.
     fn feed_syn(&mut self, side: Side, seg: &Segment) -> Outcome {
         // Its ISS may be known already, from the SYN-ACK that answered it before it was recorded.
@@ -157,6 +170,10 @@ impl Connection {
             self.anomalies
                 .note(AnomalyKind::IsnChanged, side, seg, || format!("sequence number {old}, then {}", seg.seq));
             self.end_mut(side).restart(seg.seq);
+        }
+        // It acknowledged the peer's SYN before it sent its own: four packets where three would do.
+        if first && self.end(side.peer()).iss.is_some_and(|iss| self.end(side).rcv_nxt == Some(iss.plus(1))) {
+            self.anomalies.note(AnomalyKind::SplitHandshake, side, seg, String::new);
         }
         let mut note = self.note(side, seg);
         note.repeat = !first;
@@ -186,7 +203,7 @@ impl Connection {
         if crossed {
             self.defer(side, Stimulus::RcvSyn);
         }
-        Outcome { new_bytes, repeat, acceptable: true, ..Outcome::default() }
+        Outcome { new_bytes, repeat, ..Outcome::default() }
     }
 
     fn feed_syn_ack(&mut self, side: Side, seg: &Segment) -> Outcome {
@@ -248,7 +265,7 @@ impl Connection {
         }
         let new_bytes = self.take_bytes(side, seg);
         self.push(note);
-        Outcome { new_bytes, repeat, acceptable: true, ..Outcome::default() }
+        Outcome { new_bytes, repeat, ..Outcome::default() }
     }
 
     /// Everything without SYN and RST.
@@ -257,7 +274,7 @@ impl Connection {
         let fin = seg.flags.has_all(Flags::FIN);
         let mut note = self.note(side, seg);
         let mut crossed = false;
-        let mut outcome = Outcome { acceptable: true, ..Outcome::default() };
+        let mut outcome = Outcome::default();
         let keep_alive = stimulus::is_keep_alive(self.end(side), seg);
         let probe = stimulus::is_zero_window_probe(self.end(side), self.end(peer), seg);
 
@@ -342,7 +359,6 @@ impl Connection {
         let peer = side.peer();
         let state = self.state(side);
         let accepted = stimulus::rst_accepted(self.end(side), self.end(peer), self.state(peer), seg);
-        let outcome = Outcome { acceptable: accepted, ..Outcome::default() };
         // An RST out of SYN-SENT that answers an ACK of something else gives nothing up (RFC 9293 3.10.7.3 first).
         let answers_stale_ack = state == Some(State::SynSent)
             && !seg.flags.has_all(Flags::ACK)
@@ -353,14 +369,15 @@ impl Connection {
         }
         if !accepted {
             self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+            self.challenged = Some(peer);
             if self.state(peer) == Some(State::SynSent) && self.end(side).last_sent.is_none() {
                 self.refusal = Some(Box::new(self.note(side, seg)));
             }
-            return outcome;
+            return Outcome::default();
         }
         if answers_stale_ack {
             self.stale_reset = Some(side);
-            return outcome;
+            return Outcome::default();
         }
         // A bare RST with the acknowledged number answers a SYN-ACK that no socket had asked for.
         let never_open = seg.flags.bits() & Flags::ACK.bits() == 0
@@ -379,7 +396,7 @@ impl Connection {
             self.reset = Some(Reset { side, ts: seg.ts, note: self.log.len(), after_close });
         }
         self.push(note);
-        outcome
+        Outcome::default()
     }
 
     /// Was the SYN answered by an RST that should have been ignored?
@@ -525,6 +542,7 @@ impl Connection {
             reset.side = reset.side.peer();
         }
         self.stale_reset = self.stale_reset.map(Side::peer);
+        self.challenged = self.challenged.map(Side::peer);
         self.anomalies.flip();
         self.life = Life::new(Self::start(self.midstream));
         self.retell();
