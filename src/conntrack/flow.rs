@@ -200,8 +200,7 @@ impl Flow {
         }
         let mut next = Incarnation::new(addressed, direction);
         next.feed(direction, seg);
-        let mut old = std::mem::replace(&mut self.current, next);
-        old.conn.accept_refusal();
+        let old = std::mem::replace(&mut self.current, next);
         old.finish(config, Finish::Reuse { side, ts: seg.ts, frame: seg.frame })
     }
 

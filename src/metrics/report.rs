@@ -20,6 +20,7 @@ pub fn report(
     time_wait: Span,
     finish: Finish,
 ) -> ConnectionReport {
+    conn.accept_refusal();
     let opened = handshake::opening(&conn);
     let silent_server = conn.end(Side::Server).last_sent.is_none();
     if silent_server && !conn.midstream && conn.life.entry(Side::Server, State::Established).is_none() {

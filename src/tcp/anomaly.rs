@@ -71,10 +71,21 @@ pub struct Anomalies(Vec<Anomaly>);
 impl Anomalies {
     /// Counts one; `detail` is asked for only the first time.
     pub fn note(&mut self, kind: AnomalyKind, side: Side, seg: &Segment, detail: impl FnOnce() -> String) {
+        self.note_at(kind, side, seg.ts, seg.frame, detail);
+    }
+
+    /// Counts one that passed at `ts` in `frame`.
+    pub fn note_at(
+        &mut self,
+        kind: AnomalyKind,
+        side: Side,
+        ts: Timestamp,
+        frame: FrameId,
+        detail: impl FnOnce() -> String,
+    ) {
         match self.0.iter_mut().find(|known| known.kind == kind && known.side == side) {
             Some(known) => known.count += 1,
             None => {
-                let (ts, frame) = (seg.ts, seg.frame);
                 self.0.push(Anomaly { kind, side, ts, frame, detail: detail(), count: 1 });
             }
         }

@@ -4,10 +4,10 @@ use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
 use super::life::Life;
 use super::log::{Crossing, Note};
-use super::segment::{Flags, Segment};
+use super::segment::{Flags, FrameId, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
-use super::stimulus;
+use super::stimulus::{self, Reset as Verdict};
 use super::transition::{Stimuli, Stimulus};
 use crate::time::Timestamp;
 
@@ -50,7 +50,7 @@ pub struct Connection {
     /// The side whose last RST answered an ACK of something else, out of SYN-SENT, if it has not tried again since: its peer
     /// accepts that RST, whatever it was in.
     pub stale_reset: Option<Side>,
-    /// An RST towards SYN-SENT that should have been ignored: what the client does next shows whether it was.
+    /// An RST that its receiver should not have accepted: what comes next shows whether it did.
     refusal: Option<Box<Note>>,
     /// The side that was sent an RST or SYN which it must not accept, and has not sent anything since.
     challenged: Option<Side>,
@@ -128,6 +128,10 @@ impl Connection {
             self.feed_rst(side, seg)
         } else {
             self.refute_resets(side, seg);
+            // Whoever speaks on shows that the doubtful RST was not accepted.
+            if let Some(refusal) = self.refusal.take() {
+                self.note_ignored_rst(refusal.side, refusal.ts, refusal.frame, refusal.seq);
+            }
             if seg.flags.is_bare_syn() {
                 self.feed_syn(side, seg)
             } else if seg.flags.is_syn_ack() {
@@ -355,10 +359,14 @@ impl Connection {
         outcome
     }
 
+    fn note_ignored_rst(&mut self, side: Side, ts: Timestamp, frame: FrameId, seq: SeqNum) {
+        self.anomalies.note_at(AnomalyKind::RstOutOfWindow, side, ts, frame, || format!("sequence number {seq}"));
+    }
+
     fn feed_rst(&mut self, side: Side, seg: &Segment) -> Outcome {
         let peer = side.peer();
         let state = self.state(side);
-        let accepted = stimulus::rst_accepted(self.end(side), self.end(peer), self.state(peer), seg);
+        let verdict = stimulus::rst_accepted(self.end(side), self.end(peer), self.state(peer), seg);
         // An RST out of SYN-SENT that answers an ACK of something else gives nothing up (RFC 9293 3.10.7.3 first).
         let answers_stale_ack = state == Some(State::SynSent)
             && !seg.flags.has_all(Flags::ACK)
@@ -367,13 +375,18 @@ impl Connection {
         if state == Some(State::Closed) {
             self.life.confirm_last(side, seg.ts);
         }
-        if !accepted {
-            self.anomalies.note(AnomalyKind::RstOutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
-            self.challenged = Some(peer);
-            if self.state(peer) == Some(State::SynSent) && self.end(side).last_sent.is_none() {
+        match verdict {
+            Verdict::Accepted => {}
+            Verdict::Doubtful => {
                 self.refusal = Some(Box::new(self.note(side, seg)));
+                self.challenged = Some(peer);
+                return Outcome::default();
             }
-            return Outcome::default();
+            Verdict::Ignored => {
+                self.note_ignored_rst(side, seg.ts, seg.frame, seg.seq);
+                self.challenged = Some(peer);
+                return Outcome::default();
+            }
         }
         if answers_stale_ack {
             self.stale_reset = Some(side);
@@ -399,16 +412,19 @@ impl Connection {
         Outcome::default()
     }
 
-    /// Was the SYN answered by an RST that should have been ignored?
-    pub const fn oddly_refused(&self) -> bool {
-        self.refusal.is_some()
+    /// Did an RST that should have been ignored answer the SYN, and nothing come since?
+    pub fn oddly_refused(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| self.state(refusal.side.peer()) == Some(State::SynSent))
     }
 
-    /// The client took that RST for a refusal: it has tried anew since, with another ISN.
+    /// Nothing came after the doubtful RST but silence, or a new attempt: it was accepted.
     pub fn accept_refusal(&mut self) {
         let Some(mut note) = self.refusal.take() else { return };
+        note.snd = Stimuli::NONE.with(Stimulus::SndRst);
         note.rcv = Stimuli::NONE.with(Stimulus::RcvRst);
-        self.reset = Some(Reset { side: note.side, ts: note.ts, note: self.log.len(), after_close: false });
+        let after_close = self.ends.iter().all(|end| end.fin_acked);
+        let reset = Reset { side: note.side, ts: note.ts, note: self.log.len(), after_close };
+        self.reset.get_or_insert(reset);
         self.push(*note);
     }
 

@@ -9,31 +9,42 @@ use super::transition::{Stimuli, Stimulus};
 /// An RST is taken this far beyond what the tap saw of the sender's stream when the receiver's window is not known.
 const DEFAULT_WINDOW: u32 = 65_535;
 
+/// What a receiver makes of an RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// It accepts it.
+    Accepted,
+    /// It should answer with a challenge ACK, or ignore it in SYN-SENT; older stacks accept it. What it does next tells.
+    Doubtful,
+    /// It ignores it.
+    Ignored,
+}
+
 /// Would the receiver accept this RST?
 ///
 /// In SYN-SENT it must acknowledge the SYN (RFC 9293 3.10.7.3 second). In other states its sequence number must be
 /// RCV.NXT (RFC 5961 3.2); the tap knows RCV.NXT only as a range, from what the receiver has acknowledged to all that is on its way.
-pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Option<State>, seg: &Segment) -> bool {
+pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Option<State>, seg: &Segment) -> Reset {
     let awaits_syn_ack = matches!(receiver_state, Some(State::SynSent)) || sender.snd_nxt().is_none();
     if awaits_syn_ack && receiver.iss.is_some() {
         let acks_syn = seg.flags.has_all(Flags::ACK) && receiver.syn_acceptably_acked(seg.ack);
         if acks_syn || sender.snd_nxt().is_none() {
-            return acks_syn;
+            return if acks_syn { Reset::Accepted } else { Reset::Doubtful };
         }
     }
     if receiver.rcv_nxt == Some(seg.seq) {
-        return true;
+        return Reset::Accepted;
     }
     let (Some(low), Some(high)) = (sender.snd_una.or(sender.first_seq), sender.snd_nxt()) else {
-        return true;
+        return Reset::Accepted;
     };
+    let window_end = high.plus((u32::from(receiver.window) << receiver.window_scale).max(DEFAULT_WINDOW));
+    if !seg.seq.is_at_or_after(low) || seg.seq.is_after(window_end) {
+        return Reset::Ignored;
+    }
     // Bytes that the tap did not see may have moved RCV.NXT on; then the whole window is possible.
-    let high = if sender.sent.has_holes() || sender.iss.is_none() {
-        high.plus((u32::from(receiver.window) << receiver.window_scale).max(DEFAULT_WINDOW))
-    } else {
-        high
-    };
-    seg.seq.is_at_or_after(low) && high.is_at_or_after(seg.seq)
+    let unseen = sender.sent.has_holes() || sender.iss.is_none();
+    if unseen || high.is_at_or_after(seg.seq) { Reset::Accepted } else { Reset::Doubtful }
 }
 
 /// What `sender` does by sending this segment, SYN and RST apart, while it is believed in `state`.
