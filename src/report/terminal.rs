@@ -286,22 +286,27 @@ fn worth_a_look(out: &mut String, findings: &[Finding], files: &Files, style: St
     }
 }
 
-/// `frames 10231 10240 …`; with several inputs each with its file.
+/// `frames 10231 10240 …`; with several inputs `frames 12 40 of a.pcap, 7 of b.pcap`.
 pub(super) fn frames(finding: &Finding, files: &Files) -> String {
-    let numbers: Vec<_> = finding
-        .frames
-        .iter()
-        .map(|&frame| match files.name(frame) {
-            Some(file) => format!("{}:{}", clean(file), frame.number()),
-            None => frame.number().to_string(),
-        })
-        .collect();
-    match numbers.len() as u64 {
+    let mut groups: Vec<(Option<&str>, Vec<String>)> = Vec::new();
+    for &frame in &finding.frames {
+        let file = files.name(frame).map(|path| path.rsplit('/').next().unwrap_or(path));
+        match groups.last_mut() {
+            Some((known, numbers)) if *known == file => numbers.push(frame.number().to_string()),
+            _ => groups.push((file, vec![frame.number().to_string()])),
+        }
+    }
+    let group = |(file, numbers): &(Option<&str>, Vec<String>)| match file {
+        Some(file) => format!("{} of {}", numbers.join(" "), clean(file)),
+        None => numbers.join(" "),
+    };
+    let text = groups.iter().map(group).collect::<Vec<_>>().join(", ");
+    match finding.frames.len() as u64 {
         0 => String::new(),
-        1 if finding.count <= 1 => format!("frame {}", numbers.concat()),
+        1 if finding.count <= 1 => format!("frame {text}"),
         shown => {
             let more = if finding.count > shown { " …" } else { "" };
-            format!("frame{} {}{more}", if shown == 1 { "" } else { "s" }, numbers.join(" "))
+            format!("frame{} {text}{more}", if shown == 1 { "" } else { "s" })
         }
     }
 }
