@@ -136,11 +136,12 @@ fn judge(score: &mut Score, capture: &str, endpoint: Endpoint, record: &Record, 
         score.began_before_the_capture += 1;
         record = &record[record.len() - told.len()..];
     }
-    if let Some((&(_, from, State::Closed), rest)) = record.split_last() {
-        if matches!(from, State::SynSent | State::FinWait2) && states(rest) == told {
-            score.gave_up_silently += 1;
-            record = rest;
-        }
+    if let Some((&(_, from, State::Closed), rest)) = record.split_last()
+        && matches!(from, State::SynSent | State::FinWait2)
+        && states(rest) == told
+    {
+        score.gave_up_silently += 1;
+        record = rest;
     }
     if states(record) != told {
         score.wrong.push(format!(
