@@ -63,10 +63,9 @@ impl Incarnation {
     fn new(first: &Addressed, direction: Direction) -> Self {
         let role = role::role(first);
         let (client, server) = if role.sender_is_client { (first.src, first.dst) } else { (first.dst, first.src) };
-        let reverse = if direction == Direction::Up { Direction::Down } else { Direction::Up };
         Self {
             who: Who { client, server, role_known: role.known, vlan: first.vlan, tunnel: first.tunnel },
-            client: if role.sender_is_client { direction } else { reverse },
+            client: if role.sender_is_client { direction } else { direction.reverse() },
             conn: Connection::new(&first.segment),
             transfer: Transfer::new(&first.segment),
             history: History::default(),
@@ -95,7 +94,7 @@ impl Incarnation {
         self.who.role_known = true;
         if sender_is_client != (self.side(direction) == Side::Client) {
             std::mem::swap(&mut self.who.client, &mut self.who.server);
-            self.client = if self.client == Direction::Up { Direction::Down } else { Direction::Up };
+            self.client = self.client.reverse();
             self.conn.flip();
             self.transfer.flip();
             self.history.flip();

@@ -20,6 +20,16 @@ pub enum Direction {
     Down,
 }
 
+impl Direction {
+    /// The other way.
+    pub const fn reverse(self) -> Self {
+        match self {
+            Self::Up => Self::Down,
+            Self::Down => Self::Up,
+        }
+    }
+}
+
 impl FlowKey {
     /// The key of a segment from `src` to `dst`, and which way that is.
     pub fn new(src: HostPort, dst: HostPort) -> (Self, Direction) {

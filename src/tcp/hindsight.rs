@@ -51,9 +51,9 @@ impl Connection {
             if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
                 match arrived(note) {
                     Arrived::Yes => note.acted = Acted::Disproved,
-                    Arrived::Perhaps => note.acted = Acted::Doubtful,
+                    Arrived::Perhaps if note.acted == Acted::Believed => note.acted = Acted::Doubtful,
                     Arrived::No if crossing == Crossing::ActsLater => note.after = newest,
-                    Arrived::No => continue,
+                    Arrived::Perhaps | Arrived::No => continue,
                 }
                 changed = true;
             }
@@ -63,6 +63,7 @@ impl Connection {
         }
     }
 
+    /// Nothing that passed towards `side` with one of `stimuli` acted.
     pub(super) fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
         for note in self.log.iter_mut().filter(|note| note.side != side) {
             if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
@@ -108,13 +109,10 @@ impl Connection {
         }
     }
 
-    /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else it acts
-    /// later. After an RST of its own, that one was not its own.
+    /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else they crossed
+    /// and it stands. After an RST of its own, that one was not its own.
     pub(super) fn refute_resets(&mut self, side: Side, seg: &Segment) {
-        if self.log_is_full() {
-            return;
-        }
-        if self.state(side) != Some(State::Closed) {
+        if self.log_is_full() || self.state(side) != Some(State::Closed) {
             return;
         }
         let Some(step) = self.life.last_step(side) else { return };
@@ -156,10 +154,7 @@ impl Connection {
 
     /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
     pub(super) fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
-        if self.log_is_full() {
-            return;
-        }
-        if !self.end(side.peer()).fin_covered_by(ack) {
+        if self.log_is_full() || !self.end(side.peer()).fin_covered_by(ack) {
             return;
         }
         let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
@@ -204,6 +199,7 @@ impl Connection {
         self.push(note);
     }
 
+    /// Both lives anew, from the marks as they are now.
     pub(super) fn retell(&mut self) {
         self.life.retell(&self.log, Self::start(self.midstream));
     }
