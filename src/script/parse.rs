@@ -136,8 +136,10 @@ impl Script {
                 ["expect", ref rest @ ..] => {
                     script.expectations.push(expectation(number, rest).map_err(error)?);
                 }
-                [time, ..] if time.starts_with('+') => {
-                    at = Span::from_nanos(at.as_nanos() + duration(&time[1..]).map_err(error)?.as_nanos());
+                [time, ..] if time.starts_with(['+', '-']) => {
+                    let step = duration(&time[1..]).map_err(error)?.as_nanos();
+                    let step = if time.starts_with('-') { -step } else { step };
+                    at = Span::from_nanos(at.as_nanos() + step);
                     let (left, right) = line.split_once('|').unwrap_or((line, ""));
                     let left = left.trim_start().trim_start_matches(time).trim();
                     let packet = if left == "-" {
@@ -280,7 +282,7 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
     let mut payload_len = 0;
     let (mut seq, mut ack, mut window, mut again, mut copy, mut no_ack) = (None, None, 1_000, false, false, false);
     let mut options = Options::default();
-    let mut id = None;
+    let (mut id, mut offloaded) = (None, false);
     let mut words = what.iter().peekable();
     while let Some(word) = words.next() {
         match word.split_once('=') {
@@ -288,6 +290,7 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
             Some(("ack", value)) => ack = Some(number(value)?),
             Some(("win", value)) => window = number(value)? as u16,
             Some(("id", value)) => id = Some(number(value)? as u16),
+            Some(("iplen", "0")) => offloaded = true,
             Some(("isn", value)) => {
                 let isn = SeqNum::new(lane.isn.raw().wrapping_add(number(value)?));
                 (lane.isn, lane.next) = (isn, isn);
@@ -315,6 +318,8 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
                         "ACK" => Flags::ACK,
                         "FIN" => Flags::FIN,
                         "RST" => Flags::RST,
+                        "ECE" => Flags::from_bits(0x40),
+                        "CWR" => Flags::from_bits(0x80),
                         _ => return Err(format!("{flag}: no such flag")),
                     });
                 }
@@ -355,7 +360,7 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
         flags,
         window,
         payload_len,
-        ip_len: 40 + payload_len,
+        ip_len: if offloaded { 0 } else { 40 + payload_len },
         ip_id: Some(id.unwrap_or(lane.id)),
         checksum: 0,
         bad_checksum: false,

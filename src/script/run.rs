@@ -1,5 +1,7 @@
 //! Runs a script through the core. In: a script. Out: the reports, or the first line whose expectation fails.
 
+use std::iter;
+
 use super::parse::{Expectation, Expected, Mark, Numbers, Script};
 use crate::conntrack::flow::{self, Flow};
 use crate::conntrack::tracker::Config;
@@ -230,6 +232,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
                     ("attempt", word(row.attempt)),
                     ("ts", at(Some(row.ts))),
                     ("frame", word(row.frame.number())),
+                    ("first_fin_ts", at(Some(row.first_fin_ts))),
                     ("since_previous_ns", Cell::Nanos(row.since_previous_ns)),
                     ("sender_state", optional(row.sender_state)),
                     ("receiver_state", optional(row.receiver_state)),
@@ -253,6 +256,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
                     ("at_least_ns", Cell::Nanos(row.at_least_ns)),
                     ("at_most_ns", Cell::Nanos(row.at_most_ns)),
                     ("duration_ns", Cell::Nanos(row.duration_ns)),
+                    ("assumed_ns", Cell::Nanos(Some(row.assumed_ns))),
                 ]
             },
         ),
@@ -277,5 +281,9 @@ fn each<R>(
     rows: fn(&ConnectionReport) -> &Vec<R>,
     cells: impl Fn(&R) -> Row,
 ) -> Vec<Row> {
-    reports.iter().flat_map(|report| rows(report).iter().map(&cells)).collect()
+    let numbered = |(index, report)| {
+        let cells = &cells;
+        rows(report).iter().map(move |row| iter::once(("incarnation", word(index + 1))).chain(cells(row)).collect())
+    };
+    reports.iter().enumerate().flat_map(numbered).collect()
 }

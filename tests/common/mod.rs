@@ -111,13 +111,14 @@ fn ip(packet: &Addressed) -> Vec<u8> {
     let tcp = tcp(packet);
     match (packet.src.ip, packet.dst.ip) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let length = (20 + tcp.len()) as u16;
+            let length = if packet.segment.ip_len == 0 { 0 } else { (20 + tcp.len()) as u16 };
             let id = packet.segment.ip_id.unwrap_or(0);
             let head = [&[0x45, 0][..], &length.to_be_bytes(), &id.to_be_bytes(), &[0x40, 0, 64, 6, 0, 0]].concat();
             [head, src.octets().to_vec(), dst.octets().to_vec(), tcp].concat()
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            let head = [&[0x60, 0, 0, 0][..], &(tcp.len() as u16).to_be_bytes(), &[6, 64]].concat();
+            let length = if packet.segment.ip_len == 0 { 0 } else { tcp.len() as u16 };
+            let head = [&[0x60, 0, 0, 0][..], &length.to_be_bytes(), &[6, 64]].concat();
             [head, src.octets().to_vec(), dst.octets().to_vec(), tcp].concat()
         }
         _ => panic!("both ends speak one IP version"),
