@@ -2,7 +2,7 @@
 
 use super::rows::{Opening, Tap};
 use crate::tcp::connection::Connection;
-use crate::tcp::log::Note;
+use crate::tcp::log::{Note, only};
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
 
@@ -95,11 +95,7 @@ fn answered<'a>(copies: impl Iterator<Item = &'a Note>, answer: &Note) -> Option
         return Some(only);
     }
     let (_, echoed) = answer.timestamps?;
-    let mut same = before.into_iter().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed));
-    match (same.next(), same.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    }
+    only(before.into_iter().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed)))
 }
 
 /// Where the tap stands, from the two halves of the round trip: tap → server → tap and tap → client → tap.

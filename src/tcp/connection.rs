@@ -3,17 +3,20 @@
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
 use super::life::Life;
-use super::log::{Crossing, Note};
+use super::log::{Crossing, Note, only};
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
 use super::stimulus::{self, Reset as Verdict};
 use super::transition::{Stimuli, Stimulus};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Notes beyond this many are not kept: no sound connection comes near it. A hostile one must neither grow nor make every
 /// repeat tell a long log again.
 const MAX_NOTES: usize = 256;
+
+/// Whoever answers a SYN within this stands beside the tap: nothing is lost in between.
+const BESIDE_THE_TAP: Span = Span::from_micros(100);
 
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Connection {
     pub stale_reset: Option<Side>,
     /// An RST that its receiver should not have accepted: what comes next shows whether it did.
     refusal: Option<Box<Note>>,
+    /// The client sent the same data again.
+    pub(super) data_repeated: bool,
     /// The side that was sent an RST or SYN which it must not accept, and has not sent anything since.
     challenged: Option<Side>,
     latest: Option<Timestamp>,
@@ -85,6 +90,7 @@ impl Connection {
             midstream,
             stale_reset: None,
             refusal: None,
+            data_repeated: false,
             challenged: None,
             latest: None,
         }
@@ -145,6 +151,10 @@ impl Connection {
             let end = self.end_mut(side);
             end.last_sent = Some(seg.ts);
             end.window = seg.window;
+            end.spoke |= !seg.flags.has_all(Flags::SYN);
+            end.window_closed |= seg.window == 0 && !seg.flags.has_all(Flags::SYN);
+            let peers = self.end(side.peer()).timestamps;
+            self.end_mut(side).timestamps.take(seg, peers);
             self.prove(side, seg);
         }
         outcome
@@ -228,7 +238,7 @@ impl Connection {
             self.end_mut(peer).restart(earlier);
         }
         if repeat {
-            self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
+            self.accept_queue_overflow |= self.ignores_final_ack(side, seg);
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn], Crossing::ActsLater);
             if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
                 self.doubt(side, seg.ts, Stimulus::RcvSynAck);
@@ -244,6 +254,7 @@ impl Connection {
         }
         if answers {
             self.measure_reach(side, seg, Flags::is_bare_syn);
+            self.echoed(side, seg, Stimulus::RcvSyn);
         }
         let mut note = self.note(side, seg);
         note.repeat = repeat;
@@ -270,6 +281,20 @@ impl Connection {
         let new_bytes = self.take_bytes(side, seg);
         self.push(note);
         Outcome { new_bytes, repeat, ..Outcome::default() }
+    }
+
+    /// `side` repeats its SYN-ACK though its peer's last ACK has passed: did that ACK arrive, and was it ignored, because there is no room
+    /// in the accept queue? One packet may have been lost behind the tap, so it takes two that acknowledge; or a tap beside the
+    /// listener; or a repeat that echoes the ACK's timestamp (Linux before 6.15 took it over before it looked for room).
+    fn ignores_final_ack(&self, side: Side, seg: &Segment) -> bool {
+        let end = self.end(side);
+        let echo = seg.options.timestamps.map(|(_, echo)| echo);
+        let echoes = |note: &Note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo;
+        let peers = || self.log.iter().filter(|note| note.side != side);
+        let echoes_ack = peers().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && echoes(note))
+            && !peers().any(|note| note.flags.is_bare_syn() && echoes(note));
+        let beside = end.reach.is_some_and(|reach| reach < BESIDE_THE_TAP);
+        end.syn_ack_covered >= 2 || end.syn_ack_covered == 1 && (echoes_ack || beside)
     }
 
     /// Everything without SYN and RST.
@@ -301,8 +326,21 @@ impl Connection {
             crossed = self.end(peer).fin_end.is_some() && !got_peers;
         }
         note.rcv = stimulus::acknowledged(self.end(peer), seg);
+        let rejected = self.end(peer).timestamps.reject(seg)
+            && (seg.seg_len() > 0 || seg.acknowledges().is_some_and(|ack| Some(ack) != self.end(peer).snd_una));
+        if rejected {
+            self.anomalies.note(AnomalyKind::PawsRejected, side, seg, || {
+                let value = seg.options.timestamps.map_or(0, |(value, _)| value);
+                let recent = self.ends[peer.index()].timestamps.echo.unwrap_or(0);
+                format!("timestamp {value} after {recent} was echoed")
+            });
+            note.rcv = Stimuli::NONE;
+        }
         if note.rcv.has(Stimulus::RcvAckOfSyn) {
             self.measure_reach(side, seg, Flags::is_syn_ack);
+            if self.end(peer).syn_ack_covered == 0 {
+                self.echoed(side, seg, Stimulus::RcvSynAck);
+            }
             self.end_mut(peer).syn_unanswered = false;
         }
         if note.rcv.has(Stimulus::RcvAckOfFin) {
@@ -320,8 +358,18 @@ impl Connection {
                 end.acked(ack, seg.ts);
             }
             self.arrived_unseen(side, seg);
+            if self.end(peer).fin_covered_by(ack) {
+                self.echoed(side, seg, Stimulus::RcvFin);
+            }
             self.arrived_after_all(side, ack);
             self.arrived_twice(side, seg);
+        }
+
+        // A bare ACK from beyond what passed: what lies between may be a FIN that died before the tap.
+        let ahead = seg.seg_len() == 0 && self.end(side).snd_nxt().is_some_and(|next| seg.seq.is_after(next));
+        if ahead {
+            let index = self.log.len();
+            self.end_mut(side).ahead = Some((seg.seq, index));
         }
 
         let again = seg.payload_len > 0 && {
@@ -330,6 +378,7 @@ impl Connection {
             end.sent.touches(start, start + u64::from(seg.payload_len))
         };
         outcome.retransmission = again && !keep_alive && !probe;
+        self.data_repeated |= outcome.retransmission && side == Side::Client;
         outcome.new_bytes = self.take_bytes(side, seg);
         if keep_alive && !probe {
             self.anomalies.note(AnomalyKind::KeepAlive, side, seg, String::new);
@@ -337,11 +386,14 @@ impl Connection {
             self.anomalies.note(AnomalyKind::ZeroWindowProbe, side, seg, String::new);
         }
 
+        if fin && !outcome.repeat {
+            self.fin_sent_unseen(side, seg);
+        }
         let end = self.end_mut(side);
         if fin {
             end.fin_unanswered = true;
         }
-        if fin || end.fin_waits {
+        if (fin || end.fin_waits) && !rejected {
             if end.fin_in_order() {
                 end.fin_waits = false;
                 note.rcv = note.rcv.with(Stimulus::RcvFin);
@@ -350,7 +402,7 @@ impl Connection {
                 end.fin_waits = true;
             }
         }
-        if note.snd != Stimuli::NONE || !note.rcv.is_empty() || fin {
+        if note.snd != Stimuli::NONE || !note.rcv.is_empty() || fin || ahead {
             self.push(note);
         }
         if crossed {
@@ -452,11 +504,24 @@ impl Connection {
         if seg.seg_len() > 0 && (advances || seg.flags.has_any(Flags::SYN.or(Flags::FIN))) {
             note.proof = Some(seg.end());
         }
-        let decided_now = seg.payload_len == 0 && self.end(side).idle_at(seg.ts);
-        if decided_now || !seg.flags.has_all(Flags::FIN) {
-            note.known_ts = seg.acknowledges().and_then(|ack| self.end(side.peer()).sent_up_to(ack));
+        let peer = self.end(side.peer());
+        if !seg.flags.has_all(Flags::FIN) {
+            note.known_ts = seg.acknowledges().and_then(|ack| peer.sent_up_to(ack));
+        } else if self.fin_was_not_waiting(side, seg) {
+            // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
+            note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
         }
         note
+    }
+
+    /// Did `side` close only after all that it had received by its last packet? Not if the FIN waited behind data, or for the peer's
+    /// window to open: close() moves an endpoint to FIN_WAIT_1 before its FIN can leave.
+    fn fin_was_not_waiting(&self, side: Side, seg: &Segment) -> bool {
+        let end = self.end(side);
+        seg.payload_len == 0
+            && end.snd_nxt() == Some(seg.seq)
+            && end.idle_at(seg.ts)
+            && !self.end(side.peer()).window_closed
     }
 
     /// Too many notes for a sound connection: no more are kept, and what they taught stands.
@@ -503,11 +568,14 @@ impl Connection {
         }
     }
 
-    /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once.
+    /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once or its
+    /// timestamp is the one echoed.
     fn measure_reach(&mut self, side: Side, seg: &Segment, question: fn(Flags) -> bool) {
-        let mut asked = self.log.iter().filter(|note| note.side != side && question(note.flags));
-        if let (Some(only), None) = (asked.next(), asked.next()) {
-            let span = seg.ts.since(only.ts);
+        let asked = || self.log.iter().filter(|note| note.side != side && question(note.flags));
+        let echo = seg.options.timestamps.map(|(_, echo)| echo);
+        let answered = only(asked())
+            .or_else(|| only(asked().filter(|note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo)));
+        if let Some(span) = answered.map(|note| seg.ts.since(note.ts)) {
             self.end_mut(side).reached_within(span);
         }
     }

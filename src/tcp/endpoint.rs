@@ -28,6 +28,41 @@ pub enum Copy {
     Network,
 }
 
+/// The newest timestamps of one endpoint (RFC 7323 3).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timestamps {
+    /// TSval.
+    pub value: Option<u32>,
+    /// TSecr, of segments that acknowledge.
+    pub echo: Option<u32>,
+}
+
+impl Timestamps {
+    /// It sent `seg`; `peer` has sent so far what can be echoed.
+    pub fn take(&mut self, seg: &Segment, peer: Self) {
+        let Some((value, echo)) = seg.options.timestamps else { return };
+        let newer = |new: u32, old: Option<u32>| old.is_none_or(|old| SeqNum::new(new).is_after(SeqNum::new(old)));
+        if newer(value, self.value) {
+            self.value = Some(value);
+        }
+        // What nobody sent is no echo.
+        let sent = peer.value.is_some_and(|sent| SeqNum::new(sent).is_at_or_after(SeqNum::new(echo)));
+        if seg.flags.has_all(Flags::ACK) && sent && newer(echo, self.echo) {
+            self.echo = Some(echo);
+        }
+    }
+
+    /// Would the endpoint throw `seg` away as too old (PAWS, RFC 7323 5.3)? It has shown a newer TS.Recent by echoing it.
+    pub fn reject(self, seg: &Segment) -> bool {
+        match (seg.options.timestamps, self.echo) {
+            (Some((value, _)), Some(recent)) => {
+                !seg.flags.has_any(Flags::RST.or(Flags::SYN)) && SeqNum::new(recent).is_after(SeqNum::new(value))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The numbers of one endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
@@ -66,6 +101,15 @@ pub struct Endpoint {
     pub window_scale: u8,
     /// Its last packet other than an RST.
     pub last_sent: Option<Timestamp>,
+    /// It sent something other than a SYN, a SYN-ACK or an RST.
+    pub spoke: bool,
+    /// It once advertised a window of 0.
+    pub window_closed: bool,
+    /// The newest TSval it sent, and the newest it echoed: its TS.Recent (RFC 7323 4.3).
+    pub timestamps: Timestamps,
+    /// The sequence number of the first bare ACK that lay beyond all it had been seen to send, and its note: where a FIN unseen by
+    /// the tap may end.
+    pub ahead: Option<(SeqNum, usize)>,
     /// A SYN or SYN-ACK of it is out, and no ACK that covers it was noted since.
     pub syn_unanswered: bool,
     /// Likewise for its FIN.

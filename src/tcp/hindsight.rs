@@ -3,7 +3,7 @@
 
 use super::anomaly::AnomalyKind;
 use super::connection::Connection;
-use super::log::{Acted, Crossing, Note};
+use super::log::{Acted, Crossing, Note, only};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -73,22 +73,72 @@ impl Connection {
         self.retell();
     }
 
-    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
+    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived. Those
+    /// after which it spoke and still did not acknowledge a FIN had not.
     pub(super) fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
         if self.log_is_full() {
             return;
         }
-        let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
+        let peer = &self.ends[side.peer().index()];
+        let reach = peer.reach.unwrap_or(Span::ZERO);
+        let (spoke, acked, peer_reach) = (peer.last_sent, peer.rcv_nxt, peer.reach);
+        let unaware = |note: &Note| {
+            stimulus == Stimulus::RcvFin
+                && acked.is_some_and(|ack| !ack.is_at_or_after(note.end))
+                && spoke.is_some_and(|spoke| arrived(peer_reach, spoke.since(note.ts)) == Arrived::Yes)
+        };
         let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
+        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted != Acted::Disproved) {
             if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
-                note.acted = Acted::Doubtful;
-                changed = true;
+                let acted = if unaware(note) { Acted::Disproved } else { Acted::Doubtful };
+                changed |= acted != note.acted;
+                note.acted = acted;
             }
         }
         if changed {
             self.retell();
         }
+    }
+
+    /// `side` answers and echoes the timestamp of one copy alone (RFC 7323 4.3): that copy had arrived. Of SYNs and SYN-ACKs the first
+    /// to arrive is the one echoed, so none before it had.
+    pub(super) fn echoed(&mut self, side: Side, seg: &Segment, stimulus: Stimulus) {
+        if self.log_is_full() {
+            return;
+        }
+        let Some((_, echo)) = seg.options.timestamps else { return };
+        let is_copy = |note: &Note| note.side != side && note.rcv.has(stimulus);
+        let is_echoed = |note: &Note| is_copy(note) && note.timestamps.is_some_and(|(value, _)| value == echo);
+        let Some(index) = self.log.iter().position(is_echoed) else { return };
+        if self.log[index + 1..].iter().any(is_echoed) {
+            return;
+        }
+        let mut changed = self.log[index].acted != Acted::Believed;
+        self.log[index].acted = Acted::Believed;
+        if matches!(stimulus, Stimulus::RcvSyn | Stimulus::RcvSynAck) {
+            for note in self.log[..index].iter_mut().filter(|note| is_copy(note)) {
+                changed |= note.acted != Acted::Disproved;
+                note.acted = Acted::Disproved;
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    /// The handshake's last ACK passed, its sender repeated data behind it, and nothing ever came of either: no packet shows that
+    /// the server got them.
+    pub fn doubt_silent_handshake(&mut self) {
+        let server = self.end(Side::Server);
+        if !server.syn_ack || server.spoke || !self.data_repeated {
+            return;
+        }
+        for note in self.log.iter_mut().filter(|note| note.side == Side::Client && note.acted == Acted::Believed) {
+            if note.rcv.has(Stimulus::RcvAckOfSyn) {
+                note.acted = Acted::Doubtful;
+            }
+        }
+        self.retell();
     }
 
     /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
@@ -168,7 +218,7 @@ impl Connection {
         self.retell();
     }
 
-    /// A D-SACK (RFC 2883) of the peer's FIN: the copy before the last had arrived too, and acted.
+    /// A D-SACK (RFC 2883) of the peer's FIN: two copies had arrived, so the one before the last acted.
     pub(super) fn arrived_twice(&mut self, side: Side, seg: &Segment) {
         if self.log_is_full() {
             return;
@@ -177,12 +227,30 @@ impl Connection {
         if fin_end.is_none() || seg.options.sack.map(|(_, right)| right) != fin_end {
             return;
         }
-        let doubted =
-            |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin) && note.acted == Acted::Doubtful;
+        let is_copy = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        let arrived = self.log.iter().filter(|note| is_copy(note) && note.acted == Acted::Believed);
+        if arrived.count() >= 2 {
+            return;
+        }
+        let doubted = |note: &Note| is_copy(note) && note.acted == Acted::Doubtful;
         if let Some(last) = self.log.iter().rposition(doubted) {
             self.log[last].acted = Acted::Believed;
             self.retell();
         }
+    }
+
+    /// `side`'s FIN, seen for the first time, ends where an earlier bare ACK of its own began: that ACK shows that an earlier copy had been
+    /// sent and died before the tap. Unless the peer had repeated its FIN by then, the two crossed.
+    pub(super) fn fin_sent_unseen(&mut self, side: Side, seg: &Segment) {
+        let Some((_, index)) = self.end(side).ahead.filter(|&(seq, _)| seq == seg.end()) else { return };
+        let Some(note) = self.log.get_mut(index).filter(|note| note.side == side) else { return };
+        note.snd = note.snd.with(Stimulus::SndFin);
+        note.known_ts = None;
+        let mut peers = self.log[..index].iter_mut().filter(|note| note.side != side && note.rcv.has(Stimulus::RcvFin));
+        if let Some(only) = only(&mut peers) {
+            only.after = index;
+        }
+        self.retell();
     }
 
     /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.

@@ -40,6 +40,13 @@ pub struct Step {
     pub rfc: &'static str,
 }
 
+impl Step {
+    /// The same change by the same packet?
+    fn is_change(&self, other: &Self) -> bool {
+        (self.note, self.stimulus, self.from, self.to) == (other.note, other.stimulus, other.from, other.to)
+    }
+}
+
 /// Where both endpoints stand, and how they came there.
 #[derive(Clone, Debug)]
 pub struct Life {
@@ -107,6 +114,10 @@ impl Life {
         for index in 0..log.len() {
             self.tell(log, index);
         }
+        // What was taken back and now happens after all is no longer audited as disproved.
+        let steps = &self.steps;
+        let happens = |side: Side, old: &Step| steps[side.index()].iter().any(|new| new.is_change(old));
+        self.retracted.retain(|(side, old)| !happens(*side, old));
         for side in Side::BOTH {
             for old in &before[side.index()] {
                 let mut now = self.steps[side.index()].iter_mut();

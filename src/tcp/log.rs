@@ -100,3 +100,8 @@ impl Note {
         self.flags.has_all(Flags::FIN) && !self.flags.has_any(Flags::RST)
     }
 }
+
+/// The item, if there is just one.
+pub fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}

@@ -60,8 +60,14 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
             let acks_peer = seg.acknowledges().is_some_and(|ack| peer.iss.is_none() || peer.syn_covered_by(ack));
             acks_peer && sender.iss.is_some_and(|iss| seg.seq.is_after(iss))
         }
-        // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2).
-        Some(State::SynReceived) => has_data && peer.syn_data == 0 && seg.flags.has_all(Flags::ACK),
+        // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2), but takes no more data in.
+        Some(State::SynReceived) => {
+            let takes_data = match (peer.iss, seg.acknowledges()) {
+                (Some(iss), Some(ack)) => ack.is_after(iss.plus(1 + peer.syn_data)) && peer.syn_acceptably_acked(ack),
+                _ => false,
+            };
+            takes_data || has_data && peer.syn_data == 0 && seg.flags.has_all(Flags::ACK)
+        }
         _ => false,
     };
     if synchronized {
