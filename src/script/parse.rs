@@ -253,7 +253,8 @@ fn packet(left: &str, lanes: &mut [Lane; 2], ts: Timestamp, frame: u64) -> Resul
     if let Some(late) = own.late.take() {
         own.received = Some(late);
     }
-    if segment.end().is_after(own.next) || own.sent.is_empty() {
+    let moves = !segment.flags.has_all(Flags::RST) && segment.end().is_after(own.next);
+    if moves || own.sent.is_empty() {
         own.next = segment.end();
     }
     if !segment.flags.has_all(Flags::RST) {

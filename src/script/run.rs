@@ -238,6 +238,9 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
                     ("receiver_state", optional(row.receiver_state)),
                     ("cause", word(row.cause)),
                     ("backoff", optional(row.backoff)),
+                    ("repeated_by", word(row.repeated_by)),
+                    ("payload_bytes", word(row.payload_bytes)),
+                    ("first_payload_bytes", word(row.first_payload_bytes)),
                 ]
             },
         ),
