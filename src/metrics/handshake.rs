@@ -39,6 +39,7 @@ pub fn opening(conn: &Connection) -> Handshake {
 
     let opening = match first_syn {
         None => Opening::Midstream,
+        Some(_) if conn.alone && conn.life.entry(Side::Client, State::Established).is_some() => Opening::Simultaneous,
         Some(_) if server_syn => Opening::Simultaneous,
         Some(_) => without_midstream(conn, first_syn_ack.is_some(), final_ack.is_some()),
     };
@@ -58,6 +59,7 @@ pub fn opening(conn: &Connection) -> Handshake {
         let established = Side::BOTH.map(|side| conn.life.entry(side, State::Established).map(|step| step.ts));
         let handshake_ns = match (first_syn, established) {
             (Some(syn), [Some(client), Some(server)]) => client.max(server).since(syn.ts).measured(),
+            (Some(syn), [Some(only), None]) if conn.alone => only.since(syn.ts).measured(),
             _ => None,
         };
         return Handshake { handshake_ns, ..none };

@@ -42,6 +42,7 @@ pub fn closing(conn: &Connection, active_closer: Option<ActiveCloser>) -> Closin
             Some(Side::Server) => Closing::ResetByServer,
             None => Closing::Open,
         },
+        [true, false] if conn.alone && conn.end(Side::Client).fin_acked => Closing::Fin,
         [true, true] if !conn.ends.iter().all(|end| end.fin_acked) => Closing::Unfinished,
         [true, true] if active_closer == Some(ActiveCloser::Both) => Closing::Simultaneous,
         [true, true] => Closing::Fin,
@@ -80,7 +81,7 @@ pub fn fin_retransmissions(conn: &Connection, side: Side) -> Vec<FinRetransmissi
                 first_fin_ts: fins[0].1.ts,
                 since_previous_ns,
                 sender_state: sender_state(conn, side, index),
-                receiver_state: state_before(conn, side.peer(), index),
+                receiver_state: state_before(conn, conn.peer(side), index),
                 cause: cause(conn, side, index, before),
                 backoff,
                 repeated_by: RepeatedBy::Undecided,
@@ -128,7 +129,7 @@ fn sender_state(conn: &Connection, side: Side, index: usize) -> Option<State> {
 
 /// Why `side` sent its FIN again, as note `index`, after `before`, the copy before it.
 fn cause(conn: &Connection, side: Side, index: usize, before: &Note) -> FinCause {
-    let (peer, fin) = (side.peer(), &conn.log[index]);
+    let (peer, fin) = (conn.peer(side), &conn.log[index]);
     let acks_fin = |note: &&Note| note.side == peer && note.rcv.has(Stimulus::RcvAckOfFin);
     if conn.log[..index].iter().any(|note| acks_fin(&note)) {
         return FinCause::AckLost;

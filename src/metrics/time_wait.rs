@@ -41,14 +41,14 @@ fn restarts(conn: &Connection, side: Side, entry: usize) -> impl Iterator<Item =
     let answered = move |index: usize| {
         let later = conn.log[index + 1..].iter();
         later
-            .take_while(|note| !(note.side != side && note.is_fin()))
+            .take_while(|note| !(note.to == side && note.is_fin()))
             .any(|note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin))
     };
     conn.log
         .iter()
         .enumerate()
         .skip(entry + 1)
-        .filter(move |(index, note)| note.side != side && note.is_fin() && note.repeat && answered(*index))
+        .filter(move |(index, note)| note.to == side && note.is_fin() && note.repeat && answered(*index))
         .map(|(_, note)| note)
 }
 

@@ -64,6 +64,8 @@ pub struct Script {
     pub expectations: Vec<Expectation>,
     /// The assumed length of TIME_WAIT, if the script sets one.
     pub time_wait: Option<Span>,
+    /// A self-connect: the client is its own peer, and its lane the only one.
+    pub alone: bool,
 }
 
 /// What is wrong with a script, and where.
@@ -131,6 +133,10 @@ impl Script {
                     for (lane, isn) in lanes.iter_mut().zip([isn(client)?, isn(server)?]) {
                         (lane.isn, lane.next) = (isn, isn);
                     }
+                }
+                ["self-connect"] => {
+                    script.alone = true;
+                    lanes[1] = lanes[0].clone();
                 }
                 ["time-wait", span] => script.time_wait = Some(duration(span).map_err(error)?),
                 ["expect", ref rest @ ..] => {

@@ -36,6 +36,8 @@ pub struct Outcome {
 pub struct Connection {
     /// What is known of the numbers, client first.
     pub ends: [Endpoint; 2],
+    /// A self-connect: one endpoint, the client, that is its own peer (RFC 9293 3.5, simultaneous open).
+    pub alone: bool,
     /// The segments that could change a state.
     pub log: Vec<Note>,
     /// Both lives.
@@ -76,12 +78,13 @@ pub struct Reset {
 }
 
 impl Connection {
-    /// A connection whose first segment is `first`, sent by `side`.
-    pub fn new(first: &Segment) -> Self {
+    /// A connection whose first segment is `first`. `alone`: both ends are one, which connected to itself.
+    pub fn new(first: &Segment, alone: bool) -> Self {
         let midstream = !first.flags.is_bare_syn();
         Self {
             ends: Default::default(),
             log: Vec::with_capacity(8),
+            alone,
             life: Life::new(Self::start(midstream)),
             anomalies: Anomalies::default(),
             reset: None,
@@ -98,6 +101,11 @@ impl Connection {
 
     pub(super) const fn start(midstream: bool) -> [Option<State>; 2] {
         if midstream { [None; 2] } else { [Some(State::Closed), Some(State::Listen)] }
+    }
+
+    /// Whom `side` talks to.
+    pub const fn peer(&self, side: Side) -> Side {
+        if self.alone { side } else { side.peer() }
     }
 
     /// The numbers of one side.
@@ -153,7 +161,7 @@ impl Connection {
             end.window = seg.window;
             end.spoke |= !seg.flags.has_all(Flags::SYN);
             end.window_closed |= seg.window == 0 && !seg.flags.has_all(Flags::SYN);
-            let peers = self.end(side.peer()).timestamps;
+            let peers = self.end(self.peer(side)).timestamps;
             self.end_mut(side).timestamps.take(seg, peers);
             self.prove(side, seg);
         }
@@ -176,7 +184,7 @@ impl Connection {
         }
         if repeat {
             self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn], Crossing::ActsLater);
-            if !self.end(side.peer()).syn_ack {
+            if !self.end(self.peer(side)).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
         } else if !first {
@@ -186,7 +194,7 @@ impl Connection {
             self.end_mut(side).restart(seg.seq);
         }
         // It acknowledged the peer's SYN before it sent its own: four packets where three would do.
-        if first && self.end(side.peer()).iss.is_some_and(|iss| self.end(side).rcv_nxt == Some(iss.plus(1))) {
+        if first && self.end(self.peer(side)).iss.is_some_and(|iss| self.end(side).rcv_nxt == Some(iss.plus(1))) {
             self.anomalies.note(AnomalyKind::SplitHandshake, side, seg, String::new);
         }
         let mut note = self.note(side, seg);
@@ -196,8 +204,8 @@ impl Connection {
             note.snd = Stimuli::NONE.with(Stimulus::SndSyn);
         }
         // Its SYN-ACK may go unseen.
-        if !self.end(side.peer()).syn_ack {
-            self.end_mut(side.peer()).syn_unanswered = true;
+        if !self.end(self.peer(side)).syn_ack {
+            self.end_mut(self.peer(side)).syn_unanswered = true;
         }
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
@@ -209,7 +217,7 @@ impl Connection {
         let new_bytes = self.take_bytes(side, seg);
         // It had not got the peer's SYN when it sent its own: they cross.
         let crossed = first && self.state(side) == Some(State::SynReceived);
-        if self.midstream && first && self.end(side.peer()).syn_ack {
+        if self.midstream && first && self.end(self.peer(side)).syn_ack {
             self.insert_first(note);
         } else {
             self.push(note);
@@ -221,7 +229,7 @@ impl Connection {
     }
 
     fn feed_syn_ack(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let repeat = self.end(side).syn_ack && self.end(side).iss == Some(seg.seq);
         let answers = match self.end(peer).iss {
             Some(iss) => {
@@ -290,7 +298,7 @@ impl Connection {
         let end = self.end(side);
         let echo = seg.options.timestamps.map(|(_, echo)| echo);
         let echoes = |note: &Note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo;
-        let peers = || self.log.iter().filter(|note| note.side != side);
+        let peers = || self.log.iter().filter(|note| note.to == side);
         let echoes_ack = peers().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && echoes(note))
             && !peers().any(|note| note.flags.is_bare_syn() && echoes(note));
         let beside = end.reach.is_some_and(|reach| reach < BESIDE_THE_TAP);
@@ -299,7 +307,7 @@ impl Connection {
 
     /// Everything without SYN and RST.
     fn feed_ordinary(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let fin = seg.flags.has_all(Flags::FIN);
         let mut note = self.note(side, seg);
         let mut crossed = false;
@@ -416,7 +424,7 @@ impl Connection {
     }
 
     fn feed_rst(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let state = self.state(side);
         let verdict = stimulus::rst_accepted(self.end(side), self.end(peer), self.state(peer), seg);
         // An RST out of SYN-SENT that answers an ACK of something else gives nothing up (RFC 9293 3.10.7.3 first).
@@ -466,7 +474,7 @@ impl Connection {
 
     /// Did an RST that should have been ignored answer the SYN, and nothing come since?
     pub fn oddly_refused(&self) -> bool {
-        self.refusal.as_ref().is_some_and(|refusal| self.state(refusal.side.peer()) == Some(State::SynSent))
+        self.refusal.as_ref().is_some_and(|refusal| self.state(self.peer(refusal.side)) == Some(State::SynSent))
     }
 
     /// Nothing came after the doubtful RST but silence, or a new attempt: it was accepted.
@@ -499,12 +507,12 @@ impl Connection {
     }
 
     fn note(&self, side: Side, seg: &Segment) -> Note {
-        let mut note = Note::new(side, seg, self.log.len());
+        let mut note = Note::new(side, self.peer(side), seg, self.log.len());
         let advances = self.end(side).snd_nxt().is_none_or(|next| seg.end().is_after(next));
         if seg.seg_len() > 0 && (advances || seg.flags.has_any(Flags::SYN.or(Flags::FIN))) {
             note.proof = Some(seg.end());
         }
-        let peer = self.end(side.peer());
+        let peer = self.end(self.peer(side));
         if !seg.flags.has_all(Flags::FIN) {
             note.known_ts = seg.acknowledges().and_then(|ack| peer.sent_up_to(ack));
         } else if self.fin_was_not_waiting(side, seg) {
@@ -521,7 +529,7 @@ impl Connection {
         seg.payload_len == 0
             && end.snd_nxt() == Some(seg.seq)
             && end.idle_at(seg.ts)
-            && !self.end(side.peer()).window_closed
+            && !self.end(self.peer(side)).window_closed
     }
 
     /// Too many notes for a sound connection: no more are kept, and what they taught stands.
@@ -556,7 +564,7 @@ impl Connection {
     /// What this segment proves of its own sender's past.
     fn prove(&mut self, side: Side, seg: &Segment) {
         if self.life.unconfirmed(side) {
-            let peer = self.end(side.peer());
+            let peer = self.end(self.peer(side));
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
             // Under fast open a server sends before it is synchronized; no server takes data in before.
             let takes_data = match (peer.iss, seg.acknowledges()) {
@@ -571,7 +579,7 @@ impl Connection {
     /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once or its
     /// timestamp is the one echoed.
     fn measure_reach(&mut self, side: Side, seg: &Segment, question: fn(Flags) -> bool) {
-        let asked = || self.log.iter().filter(|note| note.side != side && question(note.flags));
+        let asked = || self.log.iter().filter(|note| note.to == side && question(note.flags));
         let echo = seg.options.timestamps.map(|(_, echo)| echo);
         let answered = only(asked())
             .or_else(|| only(asked().filter(|note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo)));
@@ -581,7 +589,7 @@ impl Connection {
     }
 
     fn check_ack(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
-        let peer = self.end(side.peer());
+        let peer = self.end(self.peer(side));
         let Some(next) = peer.snd_nxt() else { return };
         if !ack.is_after(next) {
             return;
@@ -620,7 +628,7 @@ impl Connection {
     pub fn flip(&mut self) {
         self.ends.swap(0, 1);
         for note in &mut self.log {
-            note.side = note.side.peer();
+            (note.side, note.to) = (note.to, note.side);
         }
         if let Some(reset) = &mut self.reset {
             reset.side = reset.side.peer();

@@ -47,7 +47,7 @@ impl Connection {
         let newest = self.log.len();
         let arrived = |note: &Note| arrived(self.ends[side.index()].reach, ts.since(note.ts));
         let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.acted != Acted::Disproved) {
             if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
                 match arrived(note) {
                     Arrived::Yes => note.acted = Acted::Disproved,
@@ -65,7 +65,7 @@ impl Connection {
 
     /// Nothing that passed towards `side` with one of `stimuli` acted.
     pub(super) fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
-        for note in self.log.iter_mut().filter(|note| note.side != side) {
+        for note in self.log.iter_mut().filter(|note| note.to == side) {
             if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
                 note.acted = Acted::Disproved;
             }
@@ -79,7 +79,7 @@ impl Connection {
         if self.log_is_full() {
             return;
         }
-        let peer = &self.ends[side.peer().index()];
+        let peer = &self.ends[self.peer(side).index()];
         let reach = peer.reach.unwrap_or(Span::ZERO);
         let (spoke, acked, peer_reach) = (peer.last_sent, peer.rcv_nxt, peer.reach);
         let unaware = |note: &Note| {
@@ -107,7 +107,7 @@ impl Connection {
             return;
         }
         let Some((_, echo)) = seg.options.timestamps else { return };
-        let is_copy = |note: &Note| note.side != side && note.rcv.has(stimulus);
+        let is_copy = |note: &Note| note.to == side && note.rcv.has(stimulus);
         let is_echoed = |note: &Note| is_copy(note) && note.timestamps.is_some_and(|(value, _)| value == echo);
         let Some(index) = self.log.iter().position(is_echoed) else { return };
         if self.log[index + 1..].iter().any(is_echoed) {
@@ -148,7 +148,7 @@ impl Connection {
         }
         let Some(newest) = self.log.len().checked_sub(1) else { return };
         let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side != side && note.rcv.has(stimulus)) {
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(stimulus)) {
             if note.after < newest {
                 note.after = newest;
                 changed = true;
@@ -172,8 +172,8 @@ impl Connection {
             Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
                 self.log[index].sent = false;
-                if self.state(side.peer()) == Some(State::Closed)
-                    && self.end(side.peer()).last_sent > Some(self.log[index].ts)
+                if self.state(self.peer(side)) == Some(State::Closed)
+                    && self.end(self.peer(side)).last_sent > Some(self.log[index].ts)
                 {
                     self.log[index].acted = Acted::Disproved;
                 }
@@ -204,10 +204,10 @@ impl Connection {
 
     /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
     pub(super) fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
-        if self.log_is_full() || !self.end(side.peer()).fin_covered_by(ack) {
+        if self.log_is_full() || !self.end(self.peer(side)).fin_covered_by(ack) {
             return;
         }
-        let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        let carries_fin = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvFin);
         if self.log.iter().any(|note| carries_fin(note) && note.acted == Acted::Believed) {
             return;
         }
@@ -223,11 +223,11 @@ impl Connection {
         if self.log_is_full() {
             return;
         }
-        let fin_end = self.end(side.peer()).fin_end;
+        let fin_end = self.end(self.peer(side)).fin_end;
         if fin_end.is_none() || seg.options.sack.map(|(_, right)| right) != fin_end {
             return;
         }
-        let is_copy = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        let is_copy = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvFin);
         let arrived = self.log.iter().filter(|note| is_copy(note) && note.acted == Acted::Believed);
         if arrived.count() >= 2 {
             return;
@@ -246,7 +246,7 @@ impl Connection {
         let Some(note) = self.log.get_mut(index).filter(|note| note.side == side) else { return };
         note.snd = note.snd.with(Stimulus::SndFin);
         note.known_ts = None;
-        let mut peers = self.log[..index].iter_mut().filter(|note| note.side != side && note.rcv.has(Stimulus::RcvFin));
+        let mut peers = self.log[..index].iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin));
         if let Some(only) = only(&mut peers) {
             only.after = index;
         }
@@ -255,13 +255,13 @@ impl Connection {
 
     /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
     pub(super) fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let end = self.end_mut(peer);
         if !end.fin_waits || !end.fin_acked {
             return;
         }
         end.fin_waits = false;
-        let mut note = Note::new(peer, seg, self.log.len());
+        let mut note = Note::new(peer, side, seg, self.log.len());
         note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
         note.proof = self.end(peer).fin_end;
         self.push(note);

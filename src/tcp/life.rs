@@ -152,7 +152,7 @@ impl Life {
 
     fn deliver(&mut self, log: &[Note], index: usize) {
         let note = &log[index];
-        let receiver = note.side.peer();
+        let receiver = note.to;
         match note.acted {
             Acted::Believed => {
                 for stimulus in note.rcv.received() {

@@ -38,6 +38,8 @@ pub struct Note {
     pub frame: FrameId,
     /// Who sent it.
     pub side: Side,
+    /// Whom it is for: the peer, but the same endpoint in a self-connect.
+    pub to: Side,
     /// Its control bits.
     pub flags: Flags,
     /// SEG.SEQ.
@@ -71,12 +73,13 @@ pub struct Note {
 }
 
 impl Note {
-    /// The facts of `seg`, sent by `side`, as note number `index`.
-    pub fn new(side: Side, seg: &Segment, index: usize) -> Self {
+    /// The facts of `seg`, sent by `side` to `to`, as note number `index`.
+    pub fn new(side: Side, to: Side, seg: &Segment, index: usize) -> Self {
         Self {
             ts: seg.ts,
             frame: seg.frame,
             side,
+            to,
             flags: seg.flags,
             seq: seg.seq,
             ack: seg.ack,
