@@ -73,7 +73,8 @@ pub fn opening(conn: &Connection) -> Handshake {
         syn_to_syn_ack_ns,
         syn_ack_to_ack_ns,
         handshake_ns: span(first_syn, final_ack),
-        tap: tap(syn_to_syn_ack_ns, syn_ack_to_ack_ns),
+        // An ACK with data may have waited for the data.
+        tap: tap(syn_to_syn_ack_ns, syn_ack_to_ack_ns.filter(|_| final_ack.is_some_and(|ack| ack.payload_len == 0))),
         ..none
     }
 }

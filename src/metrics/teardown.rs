@@ -138,7 +138,15 @@ fn cause(conn: &Connection, side: Side, index: usize, before: &Note) -> FinCause
     let next_ack = conn.log[index..].iter().find(acks_fin);
     let reported_twice =
         |note: &Note| note.sack.is_some_and(|(_, right)| right == fin.end && note.ack.is_at_or_after(right));
-    if next_ack.is_some_and(reported_twice) {
+    // Linux in TIME_WAIT echoes the FIN that led there, however often it comes again.
+    let echoes = |ack: &Note, fin: &Note| match (ack.timestamps, fin.timestamps) {
+        (Some((_, echo)), Some((value, _))) => echo == value,
+        _ => false,
+    };
+    let held = conn.log[..index].iter().any(|note| note.side == peer && note.is_fin());
+    let mut earlier = conn.log[..index].iter().filter(|note| note.side == side && note.is_fin());
+    let echoes_earlier = next_ack.is_some_and(|ack| held && !echoes(ack, fin) && earlier.any(|copy| echoes(ack, copy)));
+    if next_ack.is_some_and(reported_twice) || echoes_earlier {
         return FinCause::AckLost;
     }
     let end = conn.end(peer);

@@ -2,6 +2,7 @@
 
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
+use super::hindsight::{self, Arrived};
 use super::life::Life;
 use super::log::{Crossing, Note, only};
 use super::segment::{Flags, FrameId, Segment};
@@ -273,6 +274,7 @@ impl Connection {
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
         end.syn_ack = true;
+        end.syn_ack_acked = Some(seg.ack);
         end.rcv_nxt = Some(seg.ack);
         end.syn_unanswered = true;
         if let Some(scale) = seg.options.window_scale {
@@ -302,7 +304,11 @@ impl Connection {
         let echoes_ack = peers().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && echoes(note))
             && !peers().any(|note| note.flags.is_bare_syn() && echoes(note));
         let beside = end.reach.is_some_and(|reach| reach < BESIDE_THE_TAP);
-        end.syn_ack_covered >= 2 || end.syn_ack_covered == 1 && (echoes_ack || beside)
+        let arrived = |covered: Option<Timestamp>| {
+            covered.is_some_and(|ts| hindsight::arrived(end.reach, seg.ts.since(ts)) == Arrived::Yes)
+        };
+        let [first, second] = end.syn_ack_covered;
+        arrived(second) || arrived(first) && (echoes_ack || beside)
     }
 
     /// Everything without SYN and RST.
@@ -315,6 +321,7 @@ impl Connection {
         let keep_alive = stimulus::is_keep_alive(self.end(side), seg);
         let probe = stimulus::is_zero_window_probe(self.end(side), self.end(peer), seg);
 
+        self.doubt_crossed_syn(side);
         if !fin {
             self.refute_last_ack(side, seg);
         } else {
@@ -326,6 +333,12 @@ impl Connection {
             if !self.end(side).fin_acked {
                 self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
+        }
+        if seg.seg_len() > 0 {
+            self.refute_missed_fin(side, seg);
+        }
+        if fin && !outcome.repeat && self.fin_missed(side, seg) {
+            (note.unseen, note.known_ts) = (true, None);
         }
         note.snd = stimulus::sent(self.end(side), self.end(peer), self.state(side), seg);
         if fin && !outcome.repeat {
@@ -346,7 +359,7 @@ impl Connection {
         }
         if note.rcv.has(Stimulus::RcvAckOfSyn) {
             self.measure_reach(side, seg, Flags::is_syn_ack);
-            if self.end(peer).syn_ack_covered == 0 {
+            if self.end(peer).syn_ack_covered[0].is_none() {
                 self.echoed(side, seg, Stimulus::RcvSynAck);
             }
             self.end_mut(peer).syn_unanswered = false;
@@ -360,8 +373,11 @@ impl Connection {
             let belongs = self.midstream || self.end(side).iss.is_some() || self.end(peer).syn_acceptably_acked(ack);
             if belongs {
                 let end = self.end_mut(peer);
-                if end.syn_ack && end.syn_covered_by(ack) {
-                    end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+                if end.syn_ack
+                    && end.syn_covered_by(ack)
+                    && let Some(free) = end.syn_ack_covered.iter_mut().find(|ts| ts.is_none())
+                {
+                    *free = Some(seg.ts);
                 }
                 end.acked(ack, seg.ts);
             }
@@ -405,7 +421,7 @@ impl Connection {
             if end.fin_in_order() {
                 end.fin_waits = false;
                 note.rcv = note.rcv.with(Stimulus::RcvFin);
-                note.proof = end.fin_end;
+                note.proof = end.fin_end.filter(|_| !note.unseen);
             } else {
                 end.fin_waits = true;
             }
@@ -564,14 +580,11 @@ impl Connection {
     /// What this segment proves of its own sender's past.
     fn prove(&mut self, side: Side, seg: &Segment) {
         if self.life.unconfirmed(side) {
-            let peer = self.end(self.peer(side));
+            let (own, peer) = (self.end(side), self.end(self.peer(side)));
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
-            // Under fast open a server sends before it is synchronized; no server takes data in before.
-            let takes_data = match (peer.iss, seg.acknowledges()) {
-                (Some(iss), Some(ack)) => ack.is_after(iss.plus(1 + peer.syn_data)),
-                _ => false,
-            };
-            let synchronized = has_data && peer.syn_data == 0 || takes_data;
+            let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
+            let synchronized =
+                !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
             self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), synchronized);
         }
     }
@@ -583,7 +596,8 @@ impl Connection {
         let echo = seg.options.timestamps.map(|(_, echo)| echo);
         let answered = only(asked())
             .or_else(|| only(asked().filter(|note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo)));
-        if let Some(span) = answered.map(|note| seg.ts.since(note.ts)) {
+        // An ACK with data may have waited for the data.
+        if let Some(span) = answered.filter(|_| seg.payload_len == 0).map(|note| seg.ts.since(note.ts)) {
             self.end_mut(side).reached_within(span);
         }
     }
@@ -599,6 +613,10 @@ impl Connection {
                 .note(AnomalyKind::AckNotSynAck, side, seg, || format!("acknowledges {ack}, the SYN ends at {next}"));
         } else {
             let unseen = ack.ahead_of(next);
+            if unseen == 1 && peer.acked_unseen.is_none_or(|(known, ..)| known != ack) {
+                let shown = Some((ack, seg.ts, seg.frame));
+                self.end_mut(self.peer(side)).acked_unseen = shown;
+            }
             self.anomalies.note(AnomalyKind::AckOfUnseen, side, seg, || format!("{unseen} bytes beyond what passed"));
         }
     }

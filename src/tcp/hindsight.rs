@@ -3,6 +3,7 @@
 
 use super::anomaly::AnomalyKind;
 use super::connection::Connection;
+use super::life::Step;
 use super::log::{Acted, Crossing, Note, only};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
@@ -12,12 +13,12 @@ use crate::time::{Span, Timestamp};
 
 /// An endpoint may take this long to answer beyond the round trip.
 const SLOW_ANSWER: Span = Span::from_millis(1);
-/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived.
-const UNKNOWN_REACH: Span = Span::from_millis(250);
+/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived. Satellites are no farther.
+const UNKNOWN_REACH: Span = Span::from_secs(3);
 
 /// Had a packet arrived when its receiver sent one that passed the tap later?
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Arrived {
+pub(super) enum Arrived {
     /// There was time enough, half a round trip to spare.
     Yes,
     /// The distance is not known.
@@ -26,7 +27,8 @@ enum Arrived {
     No,
 }
 
-fn arrived(reach: Option<Span>, before: Span) -> Arrived {
+/// Had a packet arrived that passed `before` ago, at an endpoint `reach` away?
+pub(super) fn arrived(reach: Option<Span>, before: Span) -> Arrived {
     match reach {
         Some(reach) if before.as_nanos() > reach.plus(SLOW_ANSWER).as_nanos().saturating_add(reach.as_nanos() / 2) => {
             Arrived::Yes
@@ -120,10 +122,29 @@ impl Connection {
                 changed |= note.acted != Acted::Disproved;
                 note.acted = Acted::Disproved;
             }
+        } else {
+            // The copies after it came because its ACK was lost; nothing speaks against them any more.
+            let copies = self.log[index..].iter_mut().filter(|note| is_copy(note));
+            for note in copies.filter(|note| note.acted == Acted::Doubtful) {
+                (note.acted, changed) = (Acted::Believed, true);
+            }
         }
         if changed {
             self.retell();
         }
+    }
+
+    /// In a simultaneous open `side` was believed to have got the peer's SYN, yet it never sent a SYN-ACK: that SYN, or its answer, died.
+    pub(super) fn doubt_crossed_syn(&mut self, side: Side) {
+        let crossed = |step: &Step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent);
+        let steps = self.life.steps(side);
+        if self.log_is_full() || self.end(side).syn_ack || !steps.iter().any(crossed) {
+            return;
+        }
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvSyn)) {
+            note.acted = Acted::Doubtful;
+        }
+        self.retell();
     }
 
     /// The handshake's last ACK passed, its sender repeated data behind it, and nothing ever came of either: no packet shows that
@@ -168,6 +189,9 @@ impl Connection {
         let Some(step) = self.life.last_step(side) else { return };
         let (stimulus, Some(index)) = (step.stimulus, step.note) else { return };
         let arrived_before = arrived(self.end(side).reach, seg.ts.since(self.log[index].ts)) == Arrived::Yes;
+        if arrived_before && seg.payload_len > 0 && matches!(stimulus, Stimulus::RcvRst | Stimulus::SndRst) {
+            self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
+        }
         match stimulus {
             Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
@@ -176,9 +200,6 @@ impl Connection {
                     && self.end(self.peer(side)).last_sent > Some(self.log[index].ts)
                 {
                     self.log[index].acted = Acted::Disproved;
-                }
-                if seg.payload_len > 0 {
-                    self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
                 }
             }
             _ => return,
@@ -249,6 +270,41 @@ impl Connection {
         let mut peers = self.log[..index].iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin));
         if let Some(only) = only(&mut peers) {
             only.after = index;
+        }
+        self.retell();
+    }
+
+    /// `side` closes after it acknowledged exactly one number that the tap never saw, and nothing came from there since: that may well have
+    /// been its peer's FIN, so `side` is the second to close. Or it was a byte; so all of this is inferred, and proves nothing.
+    pub(super) fn fin_missed(&mut self, side: Side, seg: &Segment) -> bool {
+        let peer = self.peer(side);
+        let end = self.end(peer);
+        let Some((seq, ts, frame)) = end.acked_unseen.filter(|&(seq, ..)| seg.acknowledges() == Some(seq)) else {
+            return false;
+        };
+        if end.fin_end.is_some() || end.snd_nxt().map(|next| next.plus(1)) != Some(seq) || self.log_is_full() {
+            return false;
+        }
+        let guess = |from: Side, to: Side| Note { ts, frame, unseen: true, ..Note::new(from, to, seg, 0) };
+        let fin = guess(peer, side);
+        let ack = guess(side, peer);
+        self.push(Note { snd: Stimuli::NONE.with(Stimulus::SndFin), rcv: Stimuli::NONE.with(Stimulus::RcvFin), ..fin });
+        self.push(Note { rcv: Stimuli::NONE.with(Stimulus::RcvAckOfFin), ..ack });
+        true
+    }
+
+    /// `side` sends on from where its unseen FIN would have ended: it was a byte.
+    pub(super) fn refute_missed_fin(&mut self, side: Side, seg: &Segment) {
+        let beyond = self.end(side).acked_unseen.is_some_and(|(seq, ..)| seg.end().is_after(seq));
+        if !beyond || !self.log.iter().any(|note| note.unseen) {
+            return;
+        }
+        for note in &mut self.log {
+            let guessed = note.unseen && !note.snd.has(Stimulus::SndFin) || note.unseen && note.side == side;
+            if guessed {
+                (note.sent, note.acted) = (false, Acted::Disproved);
+            }
+            note.unseen = false;
         }
         self.retell();
     }

@@ -68,6 +68,8 @@ pub struct Note {
     pub after: usize,
     /// The sender's sequence number whose acknowledgement proves that this note had arrived, once one is known.
     pub proof: Option<SeqNum>,
+    /// Nothing observed: what its packet shows of an earlier one, which the tap missed, or what follows from that.
+    pub unseen: bool,
     /// When the last packet that the sender demonstrably had received passed the tap.
     pub known_ts: Option<Timestamp>,
 }
@@ -94,6 +96,7 @@ impl Note {
             acted: Acted::Believed,
             after: index,
             proof: None,
+            unseen: false,
             known_ts: None,
         }
     }

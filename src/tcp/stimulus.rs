@@ -61,13 +61,9 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
             acks_peer && sender.iss.is_some_and(|iss| seg.seq.is_after(iss))
         }
         // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2), but takes no more data in.
-        Some(State::SynReceived) => {
-            let takes_data = match (peer.iss, seg.acknowledges()) {
-                (Some(iss), Some(ack)) => ack.is_after(iss.plus(1 + peer.syn_data)) && peer.syn_acceptably_acked(ack),
-                _ => false,
-            };
-            takes_data || has_data && peer.syn_data == 0 && seg.flags.has_all(Flags::ACK)
-        }
+        Some(State::SynReceived) => seg.acknowledges().is_some_and(|ack| {
+            sender.takes_data(ack) && peer.syn_acceptably_acked(ack) || has_data && !fast_open(sender, peer)
+        }),
         _ => false,
     };
     if synchronized {
@@ -77,6 +73,11 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
         stimuli = stimuli.with(Stimulus::SndFin);
     }
     stimuli
+}
+
+/// Did `server` take data from the SYN of `client`? Then it may speak before the handshake is complete.
+pub fn fast_open(server: &Endpoint, client: &Endpoint) -> bool {
+    client.syn_data > 0 && client.iss.is_some_and(|iss| server.syn_ack_acked != Some(iss.plus(1)))
 }
 
 /// What the acknowledgement in this segment means to `receiver`: told by the first segment that says it since `receiver` last
