@@ -36,11 +36,14 @@ pub struct Line {
     pub at: Span,
     /// Who sends what; `None` when only time passes.
     pub packet: Option<(Side, Segment)>,
+    /// An ICMP error instead: this segment could not be delivered.
+    pub undelivered: Option<(Side, Segment)>,
     /// What both lanes should show then, client first; `None` is not checked.
     pub expected: [Option<Expected>; 2],
 }
 
-/// An `expect` line: a table, and column=value pairs that one of its rows must have; `none` means no such row.
+/// An `expect` line: a table, and column=value pairs that one of its rows must have; `none` means no such row. A time may also
+/// be `column<=value` or `column>=value`, which an unknown one (an open bound) meets too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     /// Its number in the script, from 1.
@@ -148,14 +151,18 @@ impl Script {
                     at = Span::from_nanos(at.as_nanos() + step);
                     let (left, right) = line.split_once('|').unwrap_or((line, ""));
                     let left = left.trim_start().trim_start_matches(time).trim();
-                    let packet = if left == "-" {
-                        None
-                    } else {
+                    let expected = expected(right).map_err(error)?;
+                    let mut now = Line { number, at, packet: None, undelivered: None, expected };
+                    if left != "-" {
                         frame += 1;
                         let ts = numbers.start.plus(at);
-                        Some(packet(left, &mut lanes, ts, frame).map_err(error)?)
-                    };
-                    script.lines.push(Line { number, at, packet, expected: expected(right).map_err(error)? });
+                        if left.split_whitespace().any(|word| word == "unreachable") {
+                            now.undelivered = Some(undelivered(left, &lanes, ts, frame).map_err(error)?);
+                        } else {
+                            now.packet = Some(packet(left, &mut lanes, ts, frame).map_err(error)?);
+                        }
+                    }
+                    script.lines.push(now);
                 }
                 _ => return Err(error(format!("what is this? {line}"))),
             }
@@ -230,6 +237,17 @@ fn opens(last: &Segment) -> bool {
     last.flags.is_bare_syn()
 }
 
+fn is_arrow(word: &&str) -> bool {
+    word.len() >= 3 && word.chars().all(|c| "-<>x~".contains(c)) && word.contains("--")
+}
+
+/// An ICMP error about the last segment of the side that the arrow points to.
+fn undelivered(left: &str, lanes: &[Lane; 2], ts: Timestamp, frame: u64) -> Result<(Side, Segment), String> {
+    let side = if left.starts_with(|c: char| c.is_ascii_alphabetic()) { Side::Server } else { Side::Client };
+    let last = lanes[side.index()].sent.last().ok_or("nothing was sent before")?;
+    Ok((side, Segment { ts, ordinal: frame - 1, frame: FrameId::new(0, frame), ..*last }))
+}
+
 /// Where a packet goes.
 enum Fate {
     Delivered,
@@ -238,9 +256,8 @@ enum Fate {
 }
 
 fn packet(left: &str, lanes: &mut [Lane; 2], ts: Timestamp, frame: u64) -> Result<(Side, Segment), String> {
-    let is_arrow = |word: &str| word.len() >= 3 && word.chars().all(|c| "-<>x~".contains(c)) && word.contains("--");
     let words: Vec<&str> = left.split_whitespace().collect();
-    let arrow = words.iter().position(|word| is_arrow(word)).ok_or("an arrow is wanted")?;
+    let arrow = words.iter().position(is_arrow).ok_or("an arrow is wanted")?;
     let (side, what) = match (&words[..arrow], &words[arrow + 1..]) {
         (what, []) => (Side::Client, what),
         ([], what) => (Side::Server, what),
