@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use finwait::metrics::rows::{Opening, TimeWaitEnd};
+use finwait::metrics::rows::{AnomalyKind, ConnectionReport, Opening, TimeWaitEnd};
 use finwait::tcp::segment::Flags;
 use finwait::tcp::state::{Side, State};
 use finwait::time::{Span, Timestamp};
@@ -147,6 +147,19 @@ pub fn connects(record: &Record, told: &Told) -> Tally {
             .reports
             .iter()
             .find(|report| endpoint_of(report, Side::Client) == connect.endpoint && began(report.connection.first_ts));
+        // An earlier attempt from the same port that nobody answered is the same one by the report contract.
+        let same_attempt = || {
+            let of_it = |report: &&ConnectionReport| endpoint_of(report, Side::Client) == connect.endpoint;
+            let changed =
+                |report: &ConnectionReport| report.anomalies.iter().any(|one| one.kind == AnomalyKind::IsnChanged);
+            told.reports
+                .iter()
+                .filter(of_it)
+                .any(|report| report.connection.first_ts < connect.start && changed(report))
+        };
+        if report.is_none() && same_attempt() {
+            continue;
+        }
         let Some(report) = report else {
             tally.wrong.push(format!("{} connected at {}: no such connection told", connect.endpoint.0, connect.start));
             continue;

@@ -8,7 +8,7 @@ use finwait::tcp::state::State;
 
 use crate::facts::{self, Tally};
 use crate::lives::{self, Unseen, Verdict};
-use crate::record::{Change, Life, Record, TAPS};
+use crate::record::{Change, Endpoint, Life, Record, TAPS};
 use crate::told::Told;
 
 /// What one tap came to.
@@ -44,12 +44,13 @@ impl Score {
             self.add_life(record, life, &verdict, rows);
             if verdict.right
                 && let Some(host) = host
-                && !verdict.unseen.iter().any(|(change, _)| change.to == State::TimeWait)
+                && !verdict.unseen.iter().any(|(to, _)| *to == State::TimeWait)
             {
                 self.take(record, |score| &mut score.stays, facts::stays(record, life, tap, here, host));
             }
         }
-        for (endpoint, rows) in &by_endpoint {
+        let at_a_host = |endpoint: &Endpoint| record.lives.iter().any(|life| life.endpoint.0.ip == endpoint.0.ip);
+        for (endpoint, rows) in by_endpoint.iter().filter(|(endpoint, _)| at_a_host(endpoint)) {
             if !record.lives.iter().any(|life| life.endpoint == *endpoint) && record.timers {
                 self.endpoints += 1;
                 let told: Vec<_> = rows.iter().map(|(state, _)| *state).collect();
@@ -148,7 +149,7 @@ impl Score {
 
 /// A row in words.
 fn in_words(row: &TransitionRow) -> String {
-    let bound = |ts: Option<finwait::time::Timestamp>| ts.map_or_else(|| "?".to_owned(), |ts| short(ts));
+    let bound = |ts: Option<finwait::time::Timestamp>| ts.map_or_else(|| "?".to_owned(), short);
     let from = row.from_state.map_or("?", State::name);
     format!(
         "{from} → {} by `{}`{} at {} in [{}, {}] {}{}",
@@ -190,13 +191,16 @@ pub fn table(scores: &[Score; 3]) -> String {
     let tally = |tally: &Tally| format!("{} / {}", tally.right, tally.wrong.len());
     let unseen = |score: &Score, why: Unseen| score.unseen.get(&why).copied().unwrap_or_default().to_string();
     let ratio = |width: Option<f64>| width.map_or_else(|| "—".to_owned(), |width| format!("{width:.2}"));
-    let lines: [(&str, &dyn Fn(&Score) -> String); 16] = [
+    type Line<'a> = (&'a str, &'a dyn Fn(&Score) -> String);
+    let lines: [Line<'_>; 18] = [
         ("endpoints", &|score| score.endpoints.to_string()),
         ("lives told exactly", &|score| percent(score.exact, score.endpoints)),
         ("  but: began before the capture", &|score| unseen(score, Unseen::BeforeTheCapture)),
         ("  but: gave up without a packet", &|score| unseen(score, Unseen::GaveUp)),
         ("  but: FIN never sent", &|score| unseen(score, Unseen::FinNeverSent)),
         ("  but: never passed this tap", &|score| unseen(score, Unseen::NeverPassed)),
+        ("  but: the same attempt by contract", &|score| unseen(score, Unseen::SameAttempt)),
+        ("  but: believed what died behind it", &|score| unseen(score, Unseen::DiedBehind)),
         ("lives wrong", &|score| percent(score.wrong.len(), score.endpoints)),
         ("changes compared", &|score| score.changes.to_string()),
         ("  inside their interval", &|score| percent(score.changes - score.outside, score.changes)),

@@ -99,10 +99,10 @@ class _Request:
 
 
 class Record:
-    """Records while it is open, all that concerns the addresses in 10.77.`net`.0/24 and fd77:0:0:`net`::/64."""
+    """Records while it is open, all that concerns the addresses of `Lab(net)`."""
 
     def __init__(self, net, timers=False):
-        self._ours = re.compile(rf"10\.77\.{net}\.\d+|fd77:0:0:{net:x}::[0-9a-f]+")
+        self._ours = re.compile(rf"10\.{77 + (net >> 8)}\.{net & 255}\.\d+|fd77:0:0:{net:x}::[0-9a-f]+")
         self._timers = timers
         self._instance = _TRACING / "instances" / f"finwait-{os.getpid()}"
 
