@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use finwait::metrics::rows::{AnomalyKind, ConnectionReport, Opening, TimeWaitEnd};
-use finwait::tcp::segment::Flags;
+use finwait::tcp::segment::{Addressed, Flags};
 use finwait::tcp::state::{Side, State};
 use finwait::time::{Span, Timestamp};
 
+use crate::lives::identity;
 use crate::record::{Endpoint, FinPass, Life, Record};
 use crate::told::{Told, endpoint_of};
 
@@ -107,7 +108,10 @@ pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told)
             Some(_) if at_the_end.iter().any(|flags| flags.has_all(Flags::RST)) => "reset",
             Some(_) => "ended",
         };
+        // What ended it may never have passed this tap.
+        let unseen_end = matches!(end, "reset" | "reused") && stay.ended.is_some_and(|ended| ended_unseen(life, told, host, ended));
         let same = match row.end {
+            TimeWaitEnd::CaptureEnd | TimeWaitEnd::Assumed if unseen_end => true,
             TimeWaitEnd::CaptureEnd => end == "still there",
             TimeWaitEnd::Assumed | TimeWaitEnd::AnsweredReset => end == "expired",
             TimeWaitEnd::Reused => end == "reused",
@@ -123,6 +127,15 @@ pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told)
         });
     }
     tally
+}
+
+/// Did none of the packets around the end of a stay, by the host's own capture, pass this tap?
+fn ended_unseen(life: &Life, told: &Told, host: &Told, ended: Timestamp) -> bool {
+    let (here, there) = life.endpoint;
+    let of_it = |one: &&Addressed| (one.src, one.dst) == (there, here) || (one.src, one.dst) == (here, there);
+    let near = |one: &&Addressed| (-1_000_000..1_000_000).contains(&ended.since(one.segment.ts).as_nanos());
+    let mut around = host.segments.iter().filter(of_it).filter(near);
+    around.all(|one| !told.segments.iter().any(|other| identity(other) == identity(one)))
 }
 
 /// How long the kernel says a connect() called at `start` took.

@@ -124,7 +124,7 @@ fn longest_match(changes: &[Change], rows: &[(State, &TransitionRow)]) -> Vec<(u
 }
 
 /// What makes a segment the same at two taps.
-fn identity(one: &Addressed) -> impl PartialEq + use<> {
+pub fn identity(one: &Addressed) -> impl PartialEq + use<> {
     let Segment { seq, ack, flags, window, payload_len, ip_id, checksum, options, .. } = one.segment;
     (one.src, one.dst, seq, ack, flags, window, payload_len, (ip_id, checksum, options))
 }
