@@ -109,7 +109,8 @@ pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told)
             Some(_) => "ended",
         };
         // What ended it may never have passed this tap.
-        let unseen_end = matches!(end, "reset" | "reused") && stay.ended.is_some_and(|ended| ended_unseen(life, told, host, ended));
+        let unseen_end =
+            matches!(end, "reset" | "reused") && stay.ended.is_some_and(|ended| ended_unseen(life, told, host, ended));
         let same = match row.end {
             TimeWaitEnd::CaptureEnd | TimeWaitEnd::Assumed if unseen_end => true,
             TimeWaitEnd::CaptureEnd => end == "still there",

@@ -1,6 +1,6 @@
 //! In: one record after the other at one tap; out: the figures of the table, every discrepancy in words, and whether it is enough.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use finwait::metrics::rows::TransitionRow;
@@ -25,8 +25,10 @@ pub struct Score {
     pub untrue: Vec<String>,
     /// Rows that do not, outside their interval.
     pub doubtful: Vec<String>,
-    /// Of bounded intervals, in round trips.
-    pub widths: Vec<f64>,
+    /// Of bounded intervals, in round trips, by kind of change.
+    pub widths: BTreeMap<(State, State), Vec<f64>>,
+    /// How many intervals have no bound on one side.
+    pub unbounded: usize,
     pub fins: Tally,
     pub stays: Tally,
     pub connects: Tally,
@@ -117,8 +119,12 @@ impl Score {
             }
             if lives::certain(row) { &mut self.untrue } else { &mut self.doubtful }.push(what);
         }
-        if let (Some(earliest), Some(latest), Some(round_trip)) = (row.earliest_ts, row.latest_ts, life.round_trip_ns) {
-            self.widths.push(latest.since(earliest).as_nanos() as f64 / round_trip as f64);
+        match (row.earliest_ts, row.latest_ts, life.round_trip_ns) {
+            (Some(earliest), Some(latest), Some(round_trip)) => {
+                let width = latest.since(earliest).as_nanos() as f64 / round_trip as f64;
+                self.widths.entry((change.from, change.to)).or_default().push(width);
+            }
+            _ => self.unbounded += 1,
         }
     }
 
@@ -141,10 +147,13 @@ impl Score {
     }
 
     fn width(&self, share: f64) -> Option<f64> {
-        let mut widths = self.widths.clone();
-        widths.sort_by(f64::total_cmp);
-        widths.get((widths.len() as f64 * share) as usize).copied()
+        quantile(self.widths.values().flatten().copied().collect(), share)
     }
+}
+
+fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get((values.len() as f64 * share) as usize).copied()
 }
 
 /// A row in words.
@@ -192,7 +201,7 @@ pub fn table(scores: &[Score; 3]) -> String {
     let unseen = |score: &Score, why: Unseen| score.unseen.get(&why).copied().unwrap_or_default().to_string();
     let ratio = |width: Option<f64>| width.map_or_else(|| "—".to_owned(), |width| format!("{width:.2}"));
     type Line<'a> = (&'a str, &'a dyn Fn(&Score) -> String);
-    let lines: [Line<'_>; 18] = [
+    let lines: [Line<'_>; 19] = [
         ("endpoints", &|score| score.endpoints.to_string()),
         ("lives told exactly", &|score| percent(score.exact, score.endpoints)),
         ("  but: began before the capture", &|score| unseen(score, Unseen::BeforeTheCapture)),
@@ -206,6 +215,7 @@ pub fn table(scores: &[Score; 3]) -> String {
         ("  inside their interval", &|score| percent(score.changes - score.outside, score.changes)),
         ("  median width, round trips", &|score| ratio(score.width(0.5))),
         ("  90th percentile width", &|score| ratio(score.width(0.9))),
+        ("  without a bound", &|score| score.unbounded.to_string()),
         ("false observed or confirmed", &|score| score.untrue.len().to_string()),
         ("repeated FINs right / wrong", &|score| tally(&score.fins)),
         ("TIME_WAIT stays right / wrong", &|score| tally(&score.stays)),
@@ -220,6 +230,16 @@ pub fn table(scores: &[Score; 3]) -> String {
         let _ = write!(text, "\n{name:38}");
         for score in scores {
             let _ = write!(text, "{:>16}", if score.endpoints == 0 { "—".to_owned() } else { of(score) });
+        }
+    }
+    let kinds: BTreeSet<_> = scores.iter().flat_map(|score| score.widths.keys().copied()).collect();
+    let _ = write!(text, "\n\n{:38}", "median / 90th percentile width of");
+    for (from, to) in kinds {
+        let _ = write!(text, "\n{:38}", format!("  {from} → {to}"));
+        for score in scores {
+            let widths = score.widths.get(&(from, to)).cloned().unwrap_or_default();
+            let both = format!("{} / {}", ratio(quantile(widths.clone(), 0.5)), ratio(quantile(widths, 0.9)));
+            let _ = write!(text, "{both:>16}");
         }
     }
     text + "\n"
