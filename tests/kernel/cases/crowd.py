@@ -1,4 +1,4 @@
-"""Many connections at once, for the statistics. In: a laboratory; out: 150 connections with losses, copies and closers drawn by lot."""
+"""Many connections at once, for the statistics. In: a laboratory; out: connections with losses, copies and closers drawn by lot."""
 
 import asyncio
 import random
@@ -10,7 +10,8 @@ from lab import read_exactly
 from cases.case import case
 from cases.steps import close_with_reset
 
-COUNT, SECONDS = 150, 9.0
+COUNT, FEW = 150, 40
+A_SECOND = 17  # connections begun
 TO = (80, 8080, 5432)
 # Far and near clients, by the last number of the address.
 CLIENT_DELAY = {11: 0.0004, 12: 0.003, 13: 0.012, 14: 0.025}
@@ -31,15 +32,15 @@ class Visit:
     think: float
 
 
-def _plan(seed):
+def _plan(seed, count):
     chance = random.Random(seed)
     endings = ["client", "client", "server", "server", "together", "client half", "server half", "client resets", "server resets"]
     visits = [
         Visit(
-            chance.uniform(0, SECONDS), chance.choice(list(CLIENT_DELAY)), 40_000 + number, chance.choice(TO), chance.choice(endings),
+            chance.uniform(0, count / A_SECOND), chance.choice(list(CLIENT_DELAY)), 40_000 + number, chance.choice(TO), chance.choice(endings),
             chance.choice((1, 1, 2, 4)), chance.choice((40, 300, 1400, 5000)), chance.choice((0.0, 0.005, 0.03)),
         )
-        for number in range(COUNT)
+        for number in range(count)
     ]  # fmt: skip
     return sorted(visits, key=lambda one: one.at)
 
@@ -82,8 +83,18 @@ _LAB = {"client_hosts": tuple(CLIENT_DELAY), "rules": RULES}
 @case("crowd", _delay, (4, 6), 22, round_trip=_round_trip, **_LAB)
 def crowd(lab):
     """150 connections of four clients in nine seconds; every packet may be lost, held back or copied, and the closers are drawn by lot."""
+    _come(lab, COUNT)
+
+
+@case("crowd-small", _delay, (4, 6), 15, round_trip=_round_trip, **_LAB)
+def crowd_small(lab):
+    """The same with 40 connections."""
+    _come(lab, FEW)
+
+
+def _come(lab, count):
     listeners = {port: lab.listen(port, 64) for port in TO}
-    asyncio.run(_crowd(lab, listeners, _plan(lab.client.version)))
+    asyncio.run(_crowd(lab, listeners, _plan(lab.client.version + count, count)))
 
 
 async def _crowd(lab, listeners, plan):

@@ -13,6 +13,7 @@ import savefile
 import truth
 from bridge import CLIENT, MIDDLE, SERVER
 
+SNAPLEN = 160  # headers and a little
 TAPS = (CLIENT, MIDDLE, SERVER)
 COUNTERS = ("ListenOverflows", "ListenDrops", "SyncookiesSent", "TCPTimeWaitOverflow")
 
@@ -52,7 +53,7 @@ def _run(case, lab, raw):
     steps = case.run(lab) if case.early else None
     if case.early:
         next(steps)
-    captures = [lab.capture(raw[tap], {MIDDLE: "tap"}.get(tap, tap), bpf="tcp or icmp or icmp6") for tap in TAPS]
+    captures = [lab.capture(raw[tap], {MIDDLE: "tap"}.get(tap, tap), snaplen=SNAPLEN, bpf="tcp or icmp or icmp6") for tap in TAPS]
     if case.early:
         next(steps, None)
     else:

@@ -30,8 +30,8 @@ _STATES = {"CLOSE": "CLOSED", "SYN_RECV": "SYN_RECEIVED", "NEW_SYN_RECV": "SYN_R
 _CLOCK_MONOTONIC_COARSE = 6  # advances with the timer interrupt
 _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 _TIME_WAIT = 60 * _HZ  # A laboratory sets `tcp_fin_timeout` to less, so the timer's length tells TIME_WAIT from FIN_WAIT_2.
-_AT_ONCE = 1_000_000  # ns within which one step of the kernel's follows another on the same CPU
-_COOKIE = 100_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet
+_AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
+_COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
 
 
 def prepare():
@@ -237,7 +237,7 @@ class _Reading:
             return
         request.ended, request.cpu = event.ns, event.cpu
         child = self._child.get(event.cpu)
-        if child is not None and event.ns - child[1] < _AT_ONCE:
+        if child is not None:
             request.key, request.became_socket = child[0], True
             child[2][0] = request.start
             del self._child[event.cpu], self._requests[timer]
