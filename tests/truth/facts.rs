@@ -30,22 +30,27 @@ impl Tally {
     }
 }
 
-/// Frames by endpoint that repeat a FIN which had passed this tap before; the network's copies are none.
-fn repeats(passes: &[FinPass]) -> BTreeMap<Endpoint, BTreeSet<u64>> {
-    let mut first: BTreeMap<Endpoint, u64> = BTreeMap::new();
-    let mut found: BTreeMap<Endpoint, BTreeSet<u64>> = BTreeMap::new();
+/// The passes of each FIN, the network's copies left out.
+fn by_fin(passes: &[FinPass]) -> BTreeMap<(Endpoint, u64), Vec<&FinPass>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for pass in passes.iter().filter(|pass| !pass.copy) {
-        match first.get(&pass.endpoint) {
-            // A host counts its emissions anew in the next incarnation, whose FIN is another.
-            Some(&emission) if pass.emission > emission => {
-                found.entry(pass.endpoint).or_default().insert(pass.frame);
-            }
-            _ => {
-                first.insert(pass.endpoint, pass.emission);
-            }
-        }
+        found.entry((pass.endpoint, pass.seq)).or_default().push(pass);
     }
     found
+}
+
+/// Frames by endpoint that repeat a FIN which had passed this tap before.
+fn repeats(passes: &[FinPass]) -> BTreeMap<Endpoint, BTreeSet<u64>> {
+    let mut found: BTreeMap<Endpoint, BTreeSet<u64>> = BTreeMap::new();
+    for ((endpoint, _), passes) in by_fin(passes) {
+        found.entry(endpoint).or_default().extend(passes[1..].iter().map(|pass| pass.frame));
+    }
+    found
+}
+
+/// FINs whose first copy never passed this tap: what passes first is a repeat that looks like none.
+pub fn firsts_unseen(record: &Record, tap: usize) -> usize {
+    by_fin(&record.fins[tap]).values().filter(|passes| passes[0].emission > 0).count()
 }
 
 /// Every repeated FIN that passed this tap, and no other.

@@ -4,8 +4,6 @@
 //! A difference is explained only change by change, each under its own condition on the packets: what the endpoint's own host
 //! captured around the change must not have passed this tap. Everything else is wrong.
 
-use std::collections::BTreeSet;
-
 use finwait::metrics::rows::TransitionRow;
 use finwait::tcp::segment::{Addressed, Flags, Segment};
 use finwait::tcp::state::{Evidence, State};
@@ -134,18 +132,21 @@ struct Witness<'a> {
     endpoint: Endpoint,
     host: Option<&'a Told>,
     seen: Option<Vec<(bool, bool, Segment)>>, // (sent by the endpoint, passed this tap, itself)
+    /// An ICMP error that answers the endpoint's segments passed this tap.
+    undelivered: bool,
 }
 
 impl<'a> Witness<'a> {
     fn new(life: &Life, told: &Told, host: Option<&'a Told>) -> Self {
         let endpoint = life.endpoint;
-        let Some(host) = host else { return Self { endpoint, host, seen: None } };
+        let Some(host) = host else { return Self { endpoint, host, seen: None, undelivered: false } };
         let (here, there): Endpoint = endpoint;
         let of_flow = |one: &&Addressed| (one.src, one.dst) == (here, there) || (one.src, one.dst) == (there, here);
         let at_tap: Vec<_> = told.segments.iter().filter(of_flow).map(identity).collect();
         let seen = host.segments.iter().filter(of_flow);
         let seen = seen.map(|one| (one.src == here, at_tap.contains(&identity(one)), one.segment));
-        Self { endpoint, host: Some(host), seen: Some(seen.collect()) }
+        let undelivered = told.undelivered.iter().any(|icmp| (icmp.src, icmp.dst) == endpoint);
+        Self { endpoint, host: Some(host), seen: Some(seen.collect()), undelivered }
     }
 
     /// Did the packet that a doubtful row rests on die behind this tap, and the endpoint send nothing past it from then on?
@@ -212,7 +213,10 @@ impl<'a> Witness<'a> {
             }
             State::Closed => {
                 let reset = |passed_only| sent(|flags| flags.has_all(Flags::RST), passed_only);
-                match (cause || reset(true), had_cause || reset(false)) {
+                match (
+                    cause || reset(true) || self.undelivered && change.from == State::SynSent,
+                    had_cause || reset(false),
+                ) {
                     (true, _) => None,
                     (false, true) => Some(Unseen::NeverPassed),
                     (false, false) => Some(Unseen::GaveUp),

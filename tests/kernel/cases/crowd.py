@@ -34,7 +34,7 @@ class Visit:
 
 def _plan(seed, count):
     chance = random.Random(seed)
-    endings = ["client", "client", "server", "server", "together", "client half", "server half", "client resets", "server resets"]
+    endings = ["client", "client", "server", "server", "together", "client half", "server half", "client rude", "client resets", "server resets"]
     visits = [
         Visit(
             chance.uniform(0, count / A_SECOND), chance.choice(list(CLIENT_DELAY)), 40_000 + number, chance.choice(TO), chance.choice(endings),
@@ -150,14 +150,14 @@ async def _end(sock, one, side):
         if who == side and how == "resets":
             return close_with_reset(sock)
         if who in (side, "together"):
-            if how == "half":
+            if how in ("half", "rude"):  # The rude one closes over the last words that it has not read.
                 sock.shutdown(1)
-                await _read(loop, sock, 1)
+                await _read(loop, sock, 11 if how == "half" else 1)
             sock.close()
             return
         await _read(loop, sock, 1)  # The other side's end.
         await asyncio.sleep(one.think)
-        if how == "half":
+        if how in ("half", "rude"):
             await loop.sock_sendall(sock, b"last words")
         sock.close()
     except OSError:

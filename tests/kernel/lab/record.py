@@ -80,7 +80,7 @@ def _endpoints(told, case, lab):
 
 
 def _fins(passes, frames):
-    """Which frame of which capture each FIN became: [address, port, peer, peer's port, frame, ns, emission, copy] by tap."""
+    """Which frame of which capture each FIN became: [address, port, peer, peer's port, frame, ns, emission, copy, sequence number] by tap."""
     found = {}
     for tap in TAPS:
         went_by, captured = {}, {}
@@ -100,7 +100,7 @@ def _fins(passes, frames):
             if 0 < len(list_of_frames) < len(list_of_passes):
                 list_of_passes = list_of_passes[: len(list_of_frames)]
             for one, frame in zip(list_of_passes, list_of_frames):
-                found[tap].append([*key[0], *key[1], frame.number, frame.ns, one.emission, one.copy])
+                found[tap].append([*key[0], *key[1], frame.number, frame.ns, one.emission, one.copy, one.seq])
     return found
 
 
