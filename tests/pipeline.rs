@@ -5,6 +5,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use finwait::metrics::ephemeral_ports::PortRange;
 use finwait::metrics::rows::Tables;
 use finwait::pipeline::engine::{Analysis, Options};
 use finwait::pipeline::interrupt::Interrupt;
@@ -18,6 +19,7 @@ fn options(threads: usize) -> Options {
         time_wait: Span::from_secs(60),
         verify_checksums: true,
         bucket: None,
+        port_range: PortRange::default(),
         bpf: None,
     }
 }
