@@ -8,7 +8,7 @@ use super::pictures::{self, Picture};
 use super::terminal::{frames, other_packets, place};
 use super::text::bytes;
 use crate::metrics::findings::findings;
-use crate::metrics::overview::{Overview, busiest};
+use crate::metrics::overview::{Overview, busiest, fullest};
 use crate::metrics::phrase::{many, thousands};
 use crate::metrics::rows::{CaptureInfo, Summary, Tables};
 use crate::tables::cell::Files;
@@ -16,6 +16,8 @@ use crate::tables::cell::Files;
 /// Connections and listeners that have a line; the tables beside the page have all.
 const CONNECTIONS: usize = 1_000;
 const LISTENERS: usize = 200;
+/// Clients whose ports have a line, likewise.
+const PORT_USERS: usize = 20;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -72,6 +74,7 @@ pub fn write(out: &mut dyn Write, tables: &Tables, summary: &Summary) -> io::Res
         writeln!(out, "<figure>\n{}</figure>", pictures::svg(picture, tables, summary)?)?;
     }
     listeners(out, tables)?;
+    ephemeral_ports(out, tables)?;
     connections(out, tables)?;
     let options = summary.options.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
     let version = env!("CARGO_PKG_VERSION");
@@ -201,10 +204,13 @@ fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
         ("p99", true),
         ("max", true),
         ("SYN again", true),
+        ("SYN wait max", true),
         ("half-open peak", true),
         ("accept queue full", true),
+        ("accept wait max", true),
         ("FIN again", true),
         ("CLOSE_WAIT p99", true),
+        ("still in it", true),
         ("TIME_WAIT peak", true),
     ];
     let count = |n: u64| if n == 0 { lines::NONE.to_owned() } else { thousands(n) };
@@ -222,11 +228,52 @@ fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
             lines::span(row.handshake.p99),
             lines::span(row.handshake.max),
             count(row.syn_retransmissions),
+            lines::span(row.syn_wait.max.filter(|&nanos| nanos > 0)),
             count(row.half_open_peak),
             count(row.accept_queue_overflows),
+            lines::span(row.accept_wait.max),
             count(row.fin_retransmissions),
-            lines::span(row.close_wait_p99_ns),
+            lines::span(row.close_wait.p99),
+            count(row.close_wait_open),
             count(row.time_wait_peak),
+        ]
+    });
+    table(out, &headings, rows)
+}
+
+/// Nothing where no client was left in TIME_WAIT.
+fn ephemeral_ports(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
+    let all = fullest(&tables.ephemeral_ports);
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Ephemeral ports</h2>")?;
+    if all.len() > PORT_USERS {
+        let of = thousands(all.len() as u64);
+        writeln!(out, "<p class=\"muted\">The fullest {PORT_USERS} of {of}; the table ephemeral_ports has all.</p>")?;
+    }
+    let headings = [
+        ("client", false),
+        ("listener", false),
+        ("connections", true),
+        ("ports used", true),
+        ("TIME_WAIT stays", true),
+        ("peak", true),
+        ("of its ports", true),
+        ("connections a second", true),
+        ("runs out at", true),
+    ];
+    let rows = all.into_iter().take(PORT_USERS).map(|row| {
+        vec![
+            row.user.client_ip.to_string(),
+            row.user.server.to_string(),
+            thousands(row.connections),
+            thousands(row.distinct_client_ports),
+            thousands(row.time_wait_stays),
+            thousands(row.time_wait_peak),
+            format!("{:.1} %", row.used_ratio * 100.0),
+            format!("{:.1}", row.connections_per_second),
+            row.exhaustion_rate.map_or_else(|| lines::NONE.to_owned(), |rate| format!("{rate:.0}/s")),
         ]
     });
     table(out, &headings, rows)

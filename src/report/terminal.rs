@@ -210,30 +210,35 @@ fn handshakes(out: &mut String, tables: &Tables, style: Style) {
     if shown.is_empty() {
         return;
     }
-    let mut rows: Vec<(String, Quantiles, u64)> =
-        shown.iter().map(|row| (row.server.to_string(), row.handshake, row.syn_retransmissions)).collect();
+    let mut rows: Vec<(String, Quantiles, u64, Option<i64>)> = shown
+        .iter()
+        .map(|row| (row.server.to_string(), row.handshake, row.syn_retransmissions, row.syn_wait.max))
+        .collect();
     let named: HashSet<_> = shown.iter().map(|row| row.server).collect();
     let others: Vec<_> = all.iter().filter(|row| !named.contains(&row.server) && row.handshake.count > 0).collect();
     if !others.is_empty() {
         let spans = tables.connections.iter().filter(|row| !named.contains(&row.who.server));
         let spans = quantiles(spans.filter_map(|row| row.handshake_ns).collect());
         let repeats = others.iter().map(|row| row.syn_retransmissions).sum();
-        rows.push((many(others.len() as u64, "more listener"), spans, repeats));
+        let longest = others.iter().filter_map(|row| row.syn_wait.max).max();
+        rows.push((many(others.len() as u64, "more listener"), spans, repeats, longest));
     }
     let names = rows.iter().map(|row| width(&row.0)).max().unwrap_or(0).max(24);
-    let columns = ["connections", "p50", "p90", "p99", "max", "SYN again"];
-    let wide = [12, 10, 10, 10, 10, 11];
-    let line = |name: String, cells: [String; 6]| {
+    let columns = ["connections", "p50", "p90", "p99", "max", "SYN again", "waiting"];
+    let wide = [12, 10, 10, 10, 10, 11, 10];
+    let line = |name: String, cells: [String; 7]| {
         let cells: String = cells.iter().zip(wide).map(|(cell, wide)| right(cell, wide)).collect();
         format!("{name}{cells}\n")
     };
     out.push('\n');
     let heading = format!("{}{}", style.bold("Handshake"), " ".repeat(names - width("Handshake")));
     out.push_str(&line(heading, columns.map(str::to_owned)));
-    for (name, of, repeats) in rows {
+    for (name, of, repeats, waiting) in rows {
+        // The longest wait for a SYN to be sent again: of `max`, what the round trip is not to blame for.
+        let waiting = lines::span(waiting.filter(|&nanos| nanos > 0));
         let spans = [of.p50, of.p90, of.p99, of.max].map(lines::span);
         let [p50, p90, p99, max] = spans;
-        out.push_str(&line(left(&name, names), [thousands(of.count), p50, p90, p99, max, thousands(repeats)]));
+        out.push_str(&line(left(&name, names), [thousands(of.count), p50, p90, p99, max, thousands(repeats), waiting]));
     }
 }
 
@@ -423,7 +428,7 @@ web.pcapng   pcapng · 142 kB · 10 min 00 s · 2,898 packets · Ethernet · no 
         for line in [
             "Opened      18 handshake    1 no answer    1 half-open",
             "Closed      18 FIN    2 still open",
-            "10.0.0.5:443                                           4   1.17 ms   2.21 ms   2.21 ms   2.21 ms          0",
+            "10.0.0.5:443                                           4   1.17 ms   2.21 ms   2.21 ms   2.21 ms          0         ·",
             "FIN again   2 on 1 connection · 2 its ACK lost",
             "            2 still in it at the capture's end · 16 end after an assumed 60.0 s (--time-wait)",
             "reports/web/   index.html · 2 tables · 1 picture        2,898 packets in 110 ms",

@@ -17,6 +17,7 @@
 //! tap and die behind it, so that what follows does not acknowledge them; `---~` and `~---` are delivered, but only after what the
 //! receiver sends next. A line with `-` instead of a packet lets time pass. States: none observed or confirmed, `?` inferred, `~` assumed, `!` a belief
 //! taken back by this line, `-` unknown; a lane left out is not checked.
+//! `time-wait 90s` and `bucket 1s`, on lines of their own, set these options.
 
 pub mod parse;
 pub mod run;

@@ -64,6 +64,8 @@ pub struct Script {
     pub expectations: Vec<Expectation>,
     /// The assumed length of TIME_WAIT, if the script sets one.
     pub time_wait: Option<Span>,
+    /// The width of the buckets of the tables over time, if the script sets one.
+    pub bucket: Option<Span>,
 }
 
 /// What is wrong with a script, and where.
@@ -133,6 +135,7 @@ impl Script {
                     }
                 }
                 ["time-wait", span] => script.time_wait = Some(duration(span).map_err(error)?),
+                ["bucket", span] => script.bucket = Some(duration(span).map_err(error)?),
                 ["expect", ref rest @ ..] => {
                     script.expectations.push(expectation(number, rest).map_err(error)?);
                 }

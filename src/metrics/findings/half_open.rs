@@ -184,3 +184,106 @@ fn busy(row: &ListenerRow, never: &Never) -> String {
         if row.accept_queue_overflows > 0 { "the server did not accept them" } else { "many at once, or far away" };
     format!("{peak}; no flood, because {completed}: {why}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::listeners::Listeners;
+    use crate::metrics::rows::ConnectionReport;
+    use crate::metrics::synthetic::{Draft, at};
+    use crate::tcp::state::{Side, State};
+
+    const S: i64 = 1_000_000_000;
+
+    fn from(n: u32, opening: Opening) -> Draft {
+        let client = HostPort::new(Ipv4Addr::from_bits(0x0a01_0000 + n * 77).into(), 1_024 + n as u16);
+        Draft::to("10.0.0.5:443").from(client).opening(opening)
+    }
+
+    /// A half-open attempt of client number `n` at second `n`/100.
+    fn half_open(n: u32) -> Draft {
+        let ts = i64::from(n) * S / 100;
+        let draft = from(n, Opening::HalfOpen).changes(Side::Server, &[(ts, State::SynReceived)]);
+        draft.with(|report| (report.connection.first_ts, report.connection.last_ts) = (at(ts), at(ts)))
+    }
+
+    fn repeating(n: u32) -> Draft {
+        half_open(n).with(|report| report.connection.syn_retransmissions = 2)
+    }
+
+    fn completed(n: u32) -> ConnectionReport {
+        from(n, Opening::Handshake).handshake(0, S).done()
+    }
+
+    fn told(reports: Vec<ConnectionReport>) -> Vec<(&'static str, String, u64)> {
+        let (mut tables, mut listeners) = (Tables::default(), Listeners::default());
+        for report in reports {
+            listeners.add(&report);
+            tables.connections.push(report.connection);
+        }
+        tables.listeners = listeners.finish(None).0;
+        let mut out = Vec::new();
+        tell(&mut out, &tables, Some(at(60 * S)));
+        out.into_iter().map(|finding| (finding.kind, finding.text, finding.count)).collect()
+    }
+
+    #[test]
+    fn many_addresses_that_answer_nothing_are_a_flood() {
+        let reports = (0..200).map(|n| half_open(n).done()).chain((300..340).map(completed)).collect();
+        let text = "SYN flood, or a scan with forged addresses: 200 attempts from 200 addresses stayed half-open, up to \
+                    200 in SYN_RECEIVED at once, because their clients sent one SYN and answered the SYN-ACK with \
+                    nothing, not even an RST; 40 of 240 attempts completed; no SYN-ACK was repeated: SYN cookies, perhaps";
+        assert_eq!(told(reports), [("syn_flood", text.to_owned(), 200)]);
+    }
+
+    #[test]
+    fn one_address_that_answers_nothing_is_told_apart() {
+        let one = |n| half_open(n).from(HostPort::new([10, 9, 9, 9].into(), n as u16)).done();
+        let told = told((1..=100).map(one).collect());
+        assert!(
+            told[0].1.starts_with("SYN flood or scan by a few hosts: 100 attempts from 1 address stayed"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn clients_that_repeat_their_syn_are_cut_off() {
+        let neighbour = |n: u32| repeating(n).from(HostPort::new([192, 0, 2, n as u8].into(), 5_000)).done();
+        let reports = (1..=7).map(neighbour).chain((300..340).map(completed)).collect();
+        let text = "one-way path to 192.0.2.0/24: SYN-ACKs passed but do not arrive, because 7 attempts from there repeated \
+                    the SYN all the same and none ever completed";
+        assert_eq!(told(reports), [("one_way_path", text.to_owned(), 7)]);
+    }
+
+    #[test]
+    fn a_network_from_which_anyone_came_in_is_not_cut_off() {
+        let neighbour = |n: u8| HostPort::new([192, 0, 2, n].into(), 5_000);
+        let up = from(0, Opening::Handshake).handshake(0, S).from(neighbour(99)).done();
+        let reports = (1..=7).map(|n| repeating(n.into()).from(neighbour(n)).done()).chain([up]).collect();
+        assert_eq!(told(reports), []);
+    }
+
+    #[test]
+    fn a_long_queue_whose_connections_complete_is_no_flood() {
+        let slow = |n: u32| {
+            let changes = [(0, State::SynReceived), (S, State::Established)];
+            from(n, Opening::Handshake).handshake(0, S).changes(Side::Server, &changes)
+        };
+        let far = told((0..100).map(|n| slow(n).done()).collect());
+        let text = "100 connections in SYN_RECEIVED at once at 1970-01-01T00:00:00.000000000Z; no flood, because 100 of 100 \
+                    attempts completed: many at once, or far away";
+        assert_eq!(far, [("half_open_peak", text.to_owned(), 100)]);
+        let full = slow(0).with(|report| report.connection.accept_queue_overflow = true).done();
+        let full = told((1..100).map(|n| slow(n).done()).chain([full]).collect());
+        assert!(full[0].1.ends_with(": the server did not accept them"), "{full:?}");
+    }
+
+    #[test]
+    fn attempts_at_the_captures_end_have_not_had_the_time_to_answer() {
+        let late = |n: u32| half_open(5_800).from(HostPort::new(Ipv4Addr::from_bits(n).into(), 5_000)).done();
+        let told = told((0..100).map(late).collect());
+        let text =
+            "100 connections in SYN_RECEIVED at once at 1970-01-01T00:00:58.000000000Z; 0 of 100 attempts completed";
+        assert_eq!(told, [("half_open_peak", text.to_owned(), 100)]);
+    }
+}
