@@ -18,6 +18,8 @@ const CONNECTIONS: usize = 1_000;
 const LISTENERS: usize = 200;
 /// Clients whose ports have a line, likewise.
 const PORT_USERS: usize = 20;
+/// A client that never had this share of its ports in TIME_WAIT is not on the page.
+const PORTS_TO_SPEAK_OF: f64 = 0.01;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -241,9 +243,10 @@ fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
     table(out, &headings, rows)
 }
 
-/// Nothing where no client was left in TIME_WAIT.
+/// Those that use ports to speak of; nothing where nobody does.
 fn ephemeral_ports(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
-    let all = fullest(&tables.ephemeral_ports);
+    let mut all = fullest(&tables.ephemeral_ports);
+    all.retain(|row| row.used_ratio >= PORTS_TO_SPEAK_OF);
     if all.is_empty() {
         return Ok(());
     }
@@ -355,6 +358,17 @@ mod tests {
         assert_eq!(page.matches("<tr><td class=\"n\">").count(), 1_000);
         assert!(page.contains("The first 1,000 of 20,000"));
         assert!(page.len() < 1_500_000, "{}", page.len());
+    }
+
+    #[test]
+    fn ports_are_told_where_there_are_some_to_speak_of() {
+        let (mut tables, summary) = run(Shape { connections: 200, ..Shape::default() });
+        assert!(!page(&tables, &summary).contains("Ephemeral ports"));
+        let row = tables.ephemeral_ports.first_mut().unwrap();
+        (row.time_wait_peak, row.used_ratio) = (2_823, 0.1);
+        let page = page(&tables, &summary);
+        assert!(page.contains("Ephemeral ports</h2>") && page.contains("<td class=\"n\">2,823</td>"));
+        assert!(page.contains("<td class=\"n\">10.0 %</td>"));
     }
 
     #[test]

@@ -253,7 +253,7 @@ table!(ListenerRow, Listeners, |r, files| {
     "accept_wait_max_ns" Integer "ns" "greatest accept_wait_ns" = r.accept_wait.max;
     "held_off_peak" Integer "connections" "most connections at once whose client had completed the handshake while the full accept queue kept them in SYN_RECEIVED" = r.held_off_peak;
     "held_off_peak_ts" Time "" "when that was first reached; null without an overflow" = r.held_off_peak_ts;
-    "unaccepted_at_least" Integer "connections" "at held_off_peak_ts no fewer than this had been completed by their clients and not been accepted by the application: those held off, and one that a full queue holds; assumes nothing; null without an overflow" = r.unaccepted_at_least;
+    "unaccepted_at_least" Integer "connections" "at held_off_peak_ts no fewer than this had been completed by their clients and not been accepted by the application: those held off, and one that a full queue holds; null without an overflow" = r.unaccepted_at_least;
     "accept_queue_at_most" Integer "connections" "a full accept queue held no more than this (Linux: backlog + 1): the fewest connections, at the instants an ACK was ignored, that were established while the server had sent no byte or FIN on them, for what it has spoken on has been accepted; assumes that the tap sees all its connections; null without an overflow" = r.accept_queue_at_most;
     "close_wait_p50_ns" Integer "ns" "median of its own stays in CLOSE_WAIT" = r.close_wait.p50;
     "close_wait_max_ns" Integer "ns" "longest of them" = r.close_wait.max;
