@@ -7,8 +7,6 @@ Every capture is checked as soon as it is made, and made again (three times at m
 import argparse
 import contextlib
 import inspect
-import multiprocessing
-import multiprocessing.connection
 import os
 import pathlib
 import signal
@@ -16,14 +14,15 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[2] / "tests/kernel/lab"))  # the laboratory
 import lab
 import mixed  # noqa: F401  It registers its scenario.
+import pool
 import savefile
 import truth
 from scenarios import SCENARIOS
 
 ATTEMPTS = 3
-CONTEXT = multiprocessing.get_context("spawn")  # A fresh process: nothing of one scenario can reach the next.
 
 
 def main():
@@ -52,57 +51,25 @@ def main():
 
 def make_all(wanted, output, jobs, with_truth):
     """Make the scenarios in parallel, each in a process of its own, the longest first; returns the exit status."""
-    waiting = sorted(wanted, key=lambda one: one.seconds)
-    running = {}  # the end of a worker's pipe -> (its scenario, its process)
-    failed = 0
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    by_name = {one.name: one for one in wanted}
+    failures = []
+
+    def done(name, well, said):
+        file = file_name(by_name[name])
+        for name in [file] + [f"truth/{name}.json"] * with_truth if well else []:
+            os.replace(pathlib.Path(folder, os.path.basename(name)), output / name)
+        failures.extend([name] * (not well))
+        print(f"{file:28} {'' if well else 'failed: '}{said}", flush=True)
+
     with tempfile.TemporaryDirectory(dir=output, prefix=".making-") as folder:
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    one = waiting.pop()
-                    ours, theirs = CONTEXT.Pipe(duplex=False)
-                    running[ours] = one, CONTEXT.Process(target=work, args=(one.name, pathlib.Path(folder), with_truth, theirs))
-                    running[ours][1].start()
-                    theirs.close()
-                for pipe in multiprocessing.connection.wait(running):
-                    one, process = running.pop(pipe)
-                    try:
-                        well, said = pipe.recv()
-                    except EOFError:
-                        well, said = False, "the process ended without a word"
-                    process.join()
-                    for name in [file_name(one)] + [f"truth/{one.name}.json"] * with_truth if well else []:
-                        os.replace(pathlib.Path(folder, os.path.basename(name)), output / name)
-                    failed += not well
-                    print(f"{file_name(one):28} {'' if well else 'failed: '}{said}", flush=True)
+            pool.run([(one.name, one.seconds, (one.name, pathlib.Path(folder), with_truth)) for one in wanted], jobs, make, done)
         except KeyboardInterrupt:
-            for _, process in running.values():
-                process.kill()  # Its tcpdump and its namespaces go with it.
-                process.join()
             return complain("interrupted")
         finally:
             if with_truth:
                 truth.tidy_up()
-    return 1 if failed else 0
-
-
-def _interrupt(*_):
-    """The first interrupt ends the run; another must not interrupt the tidying up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def work(name, folder, with_truth, pipe):
-    """Make one capture in this process; sends (done, what there is to say) into the pipe."""
-    lab.die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what an interrupt ends.
-    try:
-        pipe.send((True, make(name, folder, with_truth)))
-    except (OSError, lab.LabError) as error:
-        pipe.send((False, str(error)))
+    return 1 if failures else 0
 
 
 def make(name, folder, with_truth):

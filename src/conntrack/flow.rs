@@ -66,7 +66,7 @@ impl Incarnation {
         Self {
             who: Who { client, server, role_known: role.known, vlan: first.vlan, tunnel: first.tunnel },
             client: if role.sender_is_client { direction } else { direction.reverse() },
-            conn: Connection::new(&first.segment),
+            conn: Connection::new(&first.segment, first.src == first.dst),
             transfer: Transfer::new(&first.segment),
             history: History::default(),
         }

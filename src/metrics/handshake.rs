@@ -2,7 +2,7 @@
 
 use super::rows::{Opening, Tap};
 use crate::tcp::connection::Connection;
-use crate::tcp::log::Note;
+use crate::tcp::log::{Note, only};
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
 
@@ -40,6 +40,7 @@ pub fn opening(conn: &Connection) -> Handshake {
 
     let opening = match first_syn {
         None => Opening::Midstream,
+        Some(_) if conn.alone && conn.life.entry(Side::Client, State::Established).is_some() => Opening::Simultaneous,
         Some(_) if server_syn => Opening::Simultaneous,
         Some(_) => without_midstream(conn, first_syn_ack.is_some(), final_ack.is_some()),
     };
@@ -60,6 +61,7 @@ pub fn opening(conn: &Connection) -> Handshake {
         let established = Side::BOTH.map(|side| conn.life.entry(side, State::Established).map(|step| step.ts));
         let handshake_ns = match (first_syn, established) {
             (Some(syn), [Some(client), Some(server)]) => client.max(server).since(syn.ts).measured(),
+            (Some(syn), [Some(only), None]) if conn.alone => only.since(syn.ts).measured(),
             _ => None,
         };
         return Handshake { handshake_ns, ..none };
@@ -76,7 +78,8 @@ pub fn opening(conn: &Connection) -> Handshake {
         syn_to_syn_ack_ns,
         syn_ack_to_ack_ns,
         handshake_ns: span(first_syn, final_ack),
-        tap: tap(syn_to_syn_ack_ns, syn_ack_to_ack_ns),
+        // An ACK with data may have waited for the data.
+        tap: tap(syn_to_syn_ack_ns, syn_ack_to_ack_ns.filter(|_| final_ack.is_some_and(|ack| ack.payload_len == 0))),
         ..none
     }
 }
@@ -100,11 +103,7 @@ fn answered<'a>(copies: impl Iterator<Item = &'a Note>, answer: &Note) -> Option
         return Some(only);
     }
     let (_, echoed) = answer.timestamps?;
-    let mut same = before.into_iter().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed));
-    match (same.next(), same.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    }
+    only(before.into_iter().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed)))
 }
 
 /// Where the tap stands, from the two halves of the round trip: tap → server → tap and tap → client → tap.

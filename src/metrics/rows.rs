@@ -96,6 +96,18 @@ words! {
 }
 
 words! {
+    /// What made a sender repeat its FIN.
+    RepeatedBy {
+        /// Its retransmission timer (RFC 6298).
+        Timer = "timer",
+        /// A tail-loss probe (RFC 8985 7), which comes before the timer and leaves it as it was.
+        LossProbe = "loss_probe",
+        /// The intervals do not tell.
+        Undecided = "undecided",
+    }
+}
+
+words! {
     /// How a stay in TIME_WAIT ended.
     TimeWaitEnd {
         /// A new incarnation of the 4-tuple began.
@@ -206,6 +218,11 @@ pub struct FinRetransmissionRow {
     pub cause: FinCause,
     /// `since_previous` ÷ the interval before it; `None` for the first repeat.
     pub backoff: Option<f64>,
+    pub repeated_by: RepeatedBy,
+    /// Payload before the FIN in this segment, and in the one that carried it first: a FIN may come again without its data, or
+    /// together with more.
+    pub payload_bytes: u64,
+    pub first_payload_bytes: u64,
 }
 
 /// `time_wait`: a row a stay in TIME_WAIT.

@@ -400,6 +400,9 @@ fn one(dice: &mut Dice, length: i64, stop: i64) -> ConnectionReport {
                     receiver_state: Some(TimeWait),
                     cause,
                     backoff: (attempt > 1).then_some(2.0),
+                    repeated_by: if attempt > 1 { RepeatedBy::Timer } else { RepeatedBy::Undecided },
+                    payload_bytes: 0,
+                    first_payload_bytes: 0,
                 });
                 wait *= 2;
             }

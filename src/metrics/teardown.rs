@@ -1,16 +1,16 @@
 //! How a connection closed, and every FIN that came again. In: the connection's notes and lives. Out: the closing columns
 //! of its row, the rows of `fin_retransmissions`.
 
-use super::rows::{ActiveCloser, Closing, FinCause, FinRetransmissionRow};
+use super::rows::{ActiveCloser, Closing, FinCause, FinRetransmissionRow, RepeatedBy};
 use crate::tcp::connection::Connection;
-use crate::tcp::log::Note;
+use crate::tcp::log::{Acted, Note};
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
 use crate::time::Timestamp;
 
-/// The first FIN of a side, with its place in the log.
+/// The segment that first shows that `side` has sent its FIN, with its place in the log.
 fn first_fin(conn: &Connection, side: Side) -> Option<(usize, &Note)> {
-    conn.log.iter().enumerate().find(|(_, note)| note.side == side && note.is_fin() && !note.repeat)
+    conn.log.iter().enumerate().find(|(_, note)| note.side == side && note.snd.has(Stimulus::SndFin))
 }
 
 /// Who sent its FIN first; `Both` when neither had the other's.
@@ -21,11 +21,12 @@ pub fn active_closer(conn: &Connection) -> Option<ActiveCloser> {
         [None, None] => None,
         [Some(_), None] => Some(ActiveCloser::Client),
         [None, Some(_)] => Some(ActiveCloser::Server),
-        [Some((client_index, client)), Some((server_index, server))] => {
-            let (first, second) = if client_index < server_index { (client, server) } else { (server, client) };
-            let got_first = second.flags.has_all(crate::tcp::segment::Flags::ACK)
-                && conn.end(first.side).fin_covered_by(second.ack);
-            Some(if got_first { by(first.side) } else { ActiveCloser::Both })
+        [Some(client), Some(server)] => {
+            let (first, second) = if client.0 < server.0 { (client, server) } else { (server, client) };
+            let crossed = first.1.after >= second.0;
+            let got_first = second.1.flags.has_all(crate::tcp::segment::Flags::ACK)
+                && conn.end(first.1.side).fin_covered_by(second.1.ack);
+            Some(if got_first && !crossed { by(first.1.side) } else { ActiveCloser::Both })
         }
     }
 }
@@ -41,6 +42,7 @@ pub fn closing(conn: &Connection, active_closer: Option<ActiveCloser>) -> Closin
             Some(Side::Server) => Closing::ResetByServer,
             None => Closing::Open,
         },
+        [true, false] if conn.alone && conn.end(Side::Client).fin_acked => Closing::Fin,
         [true, true] if !conn.ends.iter().all(|end| end.fin_acked) => Closing::Unfinished,
         [true, true] if active_closer == Some(ActiveCloser::Both) => Closing::Simultaneous,
         [true, true] => Closing::Fin,
@@ -79,14 +81,36 @@ pub fn fin_retransmissions(conn: &Connection, side: Side) -> Vec<FinRetransmissi
                 first_fin_ts: fins[0].1.ts,
                 since_previous_ns,
                 sender_state: sender_state(conn, side, index),
-                receiver_state: state_before(conn, side.peer(), index),
-                cause: cause(conn, side, index, fin),
+                receiver_state: state_before(conn, conn.peer(side), index),
+                cause: cause(conn, side, index, before),
                 backoff,
+                repeated_by: RepeatedBy::Undecided,
+                payload_bytes: u64::from(fin.payload_len),
+                first_payload_bytes: u64::from(fins[0].1.payload_len),
             });
         }
         interval_before = since_previous_ns;
     }
+    tell_probe_from_timer(&mut rows);
     rows
+}
+
+/// The shortest retransmission timeout in use (Linux; RFC 6298 2.4 asks for a second).
+const MIN_RTO_NS: i64 = 200_000_000;
+
+/// A retransmission timer doubles with each repeat (RFC 6298 5.5); a tail-loss probe (RFC 8985 7) comes once, first, and doubles
+/// nothing. So the second interval tells what ended the first. Where there is none, only a first one shorter than any timer tells.
+fn tell_probe_from_timer(rows: &mut [FinRetransmissionRow]) {
+    let second = rows.get(1).and_then(|row| row.backoff);
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.repeated_by = match (index, second, row.since_previous_ns) {
+            (0, Some(backoff), _) if (1.6..=2.6).contains(&backoff) => RepeatedBy::Timer,
+            (0, Some(_), _) => RepeatedBy::LossProbe,
+            (0, None, Some(interval)) if interval < MIN_RTO_NS => RepeatedBy::LossProbe,
+            (0, None, _) => RepeatedBy::Undecided,
+            _ => RepeatedBy::Timer,
+        };
+    }
 }
 
 /// The state of `side` before note `index`, in hindsight.
@@ -103,8 +127,9 @@ fn sender_state(conn: &Connection, side: Side, index: usize) -> Option<State> {
     told.map(|step| step.to).filter(|state| unacknowledged.contains(state)).last()
 }
 
-fn cause(conn: &Connection, side: Side, index: usize, fin: &Note) -> FinCause {
-    let peer = side.peer();
+/// Why `side` sent its FIN again, as note `index`, after `before`, the copy before it.
+fn cause(conn: &Connection, side: Side, index: usize, before: &Note) -> FinCause {
+    let (peer, fin) = (conn.peer(side), &conn.log[index]);
     let acks_fin = |note: &&Note| note.side == peer && note.rcv.has(Stimulus::RcvAckOfFin);
     if conn.log[..index].iter().any(|note| acks_fin(&note)) {
         return FinCause::AckLost;
@@ -113,12 +138,24 @@ fn cause(conn: &Connection, side: Side, index: usize, fin: &Note) -> FinCause {
     let next_ack = conn.log[index..].iter().find(acks_fin);
     let reported_twice =
         |note: &Note| note.sack.is_some_and(|(_, right)| right == fin.end && note.ack.is_at_or_after(right));
-    if next_ack.is_some_and(reported_twice) {
+    // Linux in TIME_WAIT echoes the FIN that led there, however often it comes again.
+    let echoes = |ack: &Note, fin: &Note| match (ack.timestamps, fin.timestamps) {
+        (Some((_, echo)), Some((value, _))) => echo == value,
+        _ => false,
+    };
+    let held = conn.log[..index].iter().any(|note| note.side == peer && note.is_fin());
+    let mut earlier = conn.log[..index].iter().filter(|note| note.side == side && note.is_fin());
+    let echoes_earlier = next_ack.is_some_and(|ack| held && !echoes(ack, fin) && earlier.any(|copy| echoes(ack, copy)));
+    if next_ack.is_some_and(reported_twice) || echoes_earlier {
         return FinCause::AckLost;
     }
     let end = conn.end(peer);
     if end.last_seen.is_none_or(|last| last <= fin.ts) {
         return FinCause::Unanswered;
+    }
+    // Sooner than the copy before could have been acknowledged, or that copy had arrived: no loss made it come again.
+    if before.acted == Acted::Believed {
+        return FinCause::Undecided;
     }
     if next_ack.is_some() || end.last_sent.is_some_and(|last| last > fin.ts) {
         return FinCause::FinLost;

@@ -3,7 +3,7 @@
 
 use super::rows::{TimeWaitEnd, TimeWaitRow};
 use crate::tcp::connection::Connection;
-use crate::tcp::log::Note;
+use crate::tcp::log::{Acted, Note};
 use crate::tcp::segment::FrameId;
 use crate::tcp::state::{Evidence, Side, State};
 use crate::tcp::transition::Stimulus;
@@ -36,20 +36,17 @@ impl Finish {
     }
 }
 
-/// The repeated FINs that restarted `side`'s TIME_WAIT: those it acknowledged again.
+/// The repeated FINs that restarted `side`'s TIME_WAIT: those that arrived, as far as can be told, and after which it still acknowledged.
 fn restarts(conn: &Connection, side: Side, entry: usize) -> impl Iterator<Item = &Note> {
-    let answered = move |index: usize| {
-        let later = conn.log[index + 1..].iter();
-        later
-            .take_while(|note| !(note.side != side && note.is_fin()))
-            .any(|note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin))
-    };
+    let acks = |note: &Note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin);
+    let last_ack = conn.log.iter().rposition(acks).unwrap_or(0);
     conn.log
         .iter()
         .enumerate()
         .skip(entry + 1)
-        .filter(move |(index, note)| note.side != side && note.is_fin() && note.repeat && answered(*index))
+        .filter(move |(index, note)| *index < last_ack && note.to == side && note.is_fin() && note.repeat)
         .map(|(_, note)| note)
+        .filter(|note| note.acted == Acted::Believed)
 }
 
 /// When the assumed time runs out: counted from the entry, from the last restart, and never before a sign of life.

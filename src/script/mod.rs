@@ -16,8 +16,8 @@
 //! SYN: another initial sequence number), `win=`, `ts=VAL/ECR`, `sack=LEFT-RIGHT`, `noack`. Arrows: `--->` delivered, `---x` and `x---` pass the
 //! tap and die behind it, so that what follows does not acknowledge them; `---~` and `~---` are delivered, but only after what the
 //! receiver sends next. A line with `-` instead of a packet lets time pass. States: none observed or confirmed, `?` inferred, `~` assumed, `!` a belief
-//! taken back by this line, `-` unknown; a lane left out is not checked.
-//! `time-wait 90s` and `bucket 1s`, on lines of their own, set these options.
+//! taken back by this line, `-` unknown; a lane left out is not checked. Headers: `isn CLIENT SERVER`, `time-wait SPAN`,
+//! `bucket SPAN` (of the tables over time), and `self-connect`, which makes the client its own peer.
 
 pub mod parse;
 pub mod run;

@@ -66,6 +66,8 @@ pub struct Script {
     pub time_wait: Option<Span>,
     /// The width of the buckets of the tables over time, if the script sets one.
     pub bucket: Option<Span>,
+    /// A self-connect: the client is its own peer, and its lane the only one.
+    pub alone: bool,
 }
 
 /// What is wrong with a script, and where.
@@ -133,6 +135,10 @@ impl Script {
                     for (lane, isn) in lanes.iter_mut().zip([isn(client)?, isn(server)?]) {
                         (lane.isn, lane.next) = (isn, isn);
                     }
+                }
+                ["self-connect"] => {
+                    script.alone = true;
+                    lanes[1] = lanes[0].clone();
                 }
                 ["time-wait", span] => script.time_wait = Some(duration(span).map_err(error)?),
                 ["bucket", span] => script.bucket = Some(duration(span).map_err(error)?),

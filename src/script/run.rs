@@ -31,7 +31,7 @@ pub type Ends = [HostPort; 2];
 pub fn addressed(script: &Script, ends: Ends) -> Vec<Addressed> {
     let addressed = |&(side, segment): &(Side, _)| Addressed {
         src: ends[side.index()],
-        dst: ends[side.peer().index()],
+        dst: ends[if script.alone { side } else { side.peer() }.index()],
         vlan: None,
         tunnel: None,
         segment,
@@ -67,7 +67,8 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
             }
         }
         let Some(flow) = &flow else { continue };
-        let (_, up) = flow::key_of(&Addressed { src: ends[0], dst: ends[1], ..addressed(script, ends)[0] });
+        let dst = ends[usize::from(!script.alone)];
+        let (_, up) = flow::key_of(&Addressed { src: ends[0], dst, ..addressed(script, ends)[0] });
         let now = numbers.start.plus(line.at);
         for lane in Side::BOTH {
             let conn = flow.connection();

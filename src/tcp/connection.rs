@@ -2,18 +2,22 @@
 
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
+use super::hindsight::{self, Arrived};
 use super::life::Life;
-use super::log::{Crossing, Note};
+use super::log::{Crossing, Note, only};
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
 use super::stimulus::{self, Reset as Verdict};
 use super::transition::{Stimuli, Stimulus};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Notes beyond this many are not kept: no sound connection comes near it. A hostile one must neither grow nor make every
 /// repeat tell a long log again.
 const MAX_NOTES: usize = 256;
+
+/// Whoever answers a SYN within this stands beside the tap: nothing is lost in between.
+const BESIDE_THE_TAP: Span = Span::from_micros(100);
 
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Outcome {
 pub struct Connection {
     /// What is known of the numbers, client first.
     pub ends: [Endpoint; 2],
+    /// A self-connect: one endpoint, the client, that is its own peer (RFC 9293 3.5, simultaneous open).
+    pub alone: bool,
     /// The segments that could change a state.
     pub log: Vec<Note>,
     /// Both lives.
@@ -52,6 +58,8 @@ pub struct Connection {
     pub stale_reset: Option<Side>,
     /// An RST that its receiver should not have accepted: what comes next shows whether it did.
     refusal: Option<Box<Note>>,
+    /// The client sent the same data again.
+    pub(super) data_repeated: bool,
     /// The side that was sent an RST or SYN which it must not accept, and has not sent anything since.
     challenged: Option<Side>,
     latest: Option<Timestamp>,
@@ -71,12 +79,13 @@ pub struct Reset {
 }
 
 impl Connection {
-    /// A connection whose first segment is `first`, sent by `side`.
-    pub fn new(first: &Segment) -> Self {
+    /// A connection whose first segment is `first`. `alone`: both ends are one, which connected to itself.
+    pub fn new(first: &Segment, alone: bool) -> Self {
         let midstream = !first.flags.is_bare_syn();
         Self {
             ends: Default::default(),
             log: Vec::with_capacity(8),
+            alone,
             life: Life::new(Self::start(midstream)),
             anomalies: Anomalies::default(),
             reset: None,
@@ -85,6 +94,7 @@ impl Connection {
             midstream,
             stale_reset: None,
             refusal: None,
+            data_repeated: false,
             challenged: None,
             latest: None,
         }
@@ -92,6 +102,11 @@ impl Connection {
 
     pub(super) const fn start(midstream: bool) -> [Option<State>; 2] {
         if midstream { [None; 2] } else { [Some(State::Closed), Some(State::Listen)] }
+    }
+
+    /// Whom `side` talks to.
+    pub const fn peer(&self, side: Side) -> Side {
+        if self.alone { side } else { side.peer() }
     }
 
     /// The numbers of one side.
@@ -145,6 +160,10 @@ impl Connection {
             let end = self.end_mut(side);
             end.last_sent = Some(seg.ts);
             end.window = seg.window;
+            end.spoke |= !seg.flags.has_all(Flags::SYN);
+            end.window_closed |= seg.window == 0 && !seg.flags.has_all(Flags::SYN);
+            let peers = self.end(self.peer(side)).timestamps;
+            self.end_mut(side).timestamps.take(seg, peers);
             self.prove(side, seg);
         }
         outcome
@@ -166,7 +185,7 @@ impl Connection {
         }
         if repeat {
             self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn], Crossing::ActsLater);
-            if !self.end(side.peer()).syn_ack {
+            if !self.end(self.peer(side)).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
         } else if !first {
@@ -176,7 +195,7 @@ impl Connection {
             self.end_mut(side).restart(seg.seq);
         }
         // It acknowledged the peer's SYN before it sent its own: four packets where three would do.
-        if first && self.end(side.peer()).iss.is_some_and(|iss| self.end(side).rcv_nxt == Some(iss.plus(1))) {
+        if first && self.end(self.peer(side)).iss.is_some_and(|iss| self.end(side).rcv_nxt == Some(iss.plus(1))) {
             self.anomalies.note(AnomalyKind::SplitHandshake, side, seg, String::new);
         }
         let mut note = self.note(side, seg);
@@ -186,8 +205,8 @@ impl Connection {
             note.snd = Stimuli::NONE.with(Stimulus::SndSyn);
         }
         // Its SYN-ACK may go unseen.
-        if !self.end(side.peer()).syn_ack {
-            self.end_mut(side.peer()).syn_unanswered = true;
+        if !self.end(self.peer(side)).syn_ack {
+            self.end_mut(self.peer(side)).syn_unanswered = true;
         }
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
@@ -199,7 +218,7 @@ impl Connection {
         let new_bytes = self.take_bytes(side, seg);
         // It had not got the peer's SYN when it sent its own: they cross.
         let crossed = first && self.state(side) == Some(State::SynReceived);
-        if self.midstream && first && self.end(side.peer()).syn_ack {
+        if self.midstream && first && self.end(self.peer(side)).syn_ack {
             self.insert_first(note);
         } else {
             self.push(note);
@@ -211,7 +230,7 @@ impl Connection {
     }
 
     fn feed_syn_ack(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let repeat = self.end(side).syn_ack && self.end(side).iss == Some(seg.seq);
         let answers = match self.end(peer).iss {
             Some(iss) => {
@@ -228,7 +247,7 @@ impl Connection {
             self.end_mut(peer).restart(earlier);
         }
         if repeat {
-            self.accept_queue_overflow |= self.end(side).syn_ack_covered >= 2;
+            self.accept_queue_overflow |= self.ignores_final_ack(side, seg);
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfSyn], Crossing::ActsLater);
             if self.life.entry(peer, State::Established).is_none_or(|step| step.confirmed.is_none()) {
                 self.doubt(side, seg.ts, Stimulus::RcvSynAck);
@@ -244,6 +263,7 @@ impl Connection {
         }
         if answers {
             self.measure_reach(side, seg, Flags::is_bare_syn);
+            self.echoed(side, seg, Stimulus::RcvSyn);
         }
         let mut note = self.note(side, seg);
         note.repeat = repeat;
@@ -254,6 +274,7 @@ impl Connection {
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
         end.syn_ack = true;
+        end.syn_ack_acked = Some(seg.ack);
         end.rcv_nxt = Some(seg.ack);
         end.syn_unanswered = true;
         if let Some(scale) = seg.options.window_scale {
@@ -272,9 +293,27 @@ impl Connection {
         Outcome { new_bytes, repeat, ..Outcome::default() }
     }
 
+    /// `side` repeats its SYN-ACK though its peer's last ACK has passed: did that ACK arrive, and was it ignored, because there is no room
+    /// in the accept queue? One packet may have been lost behind the tap, so it takes two that acknowledge; or a tap beside the
+    /// listener; or a repeat that echoes the ACK's timestamp (Linux before 6.15 took it over before it looked for room).
+    fn ignores_final_ack(&self, side: Side, seg: &Segment) -> bool {
+        let end = self.end(side);
+        let echo = seg.options.timestamps.map(|(_, echo)| echo);
+        let echoes = |note: &Note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo;
+        let peers = || self.log.iter().filter(|note| note.to == side);
+        let echoes_ack = peers().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && echoes(note))
+            && !peers().any(|note| note.flags.is_bare_syn() && echoes(note));
+        let beside = end.reach.is_some_and(|reach| reach < BESIDE_THE_TAP);
+        let arrived = |covered: Option<Timestamp>| {
+            covered.is_some_and(|ts| hindsight::arrived(end.reach, seg.ts.since(ts)) == Arrived::Yes)
+        };
+        let [first, second] = end.syn_ack_covered;
+        arrived(second) || arrived(first) && (echoes_ack || beside)
+    }
+
     /// Everything without SYN and RST.
     fn feed_ordinary(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let fin = seg.flags.has_all(Flags::FIN);
         let mut note = self.note(side, seg);
         let mut crossed = false;
@@ -282,6 +321,7 @@ impl Connection {
         let keep_alive = stimulus::is_keep_alive(self.end(side), seg);
         let probe = stimulus::is_zero_window_probe(self.end(side), self.end(peer), seg);
 
+        self.doubt_crossed_syn(side);
         if !fin {
             self.refute_last_ack(side, seg);
         } else {
@@ -294,6 +334,12 @@ impl Connection {
                 self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
         }
+        if seg.seg_len() > 0 {
+            self.refute_missed_fin(side, seg);
+        }
+        if fin && !outcome.repeat && self.fin_missed(side, seg) {
+            (note.unseen, note.known_ts) = (true, None);
+        }
         note.snd = stimulus::sent(self.end(side), self.end(peer), self.state(side), seg);
         if fin && !outcome.repeat {
             // It had not got the peer's FIN when it sent its own: they cross.
@@ -301,8 +347,21 @@ impl Connection {
             crossed = self.end(peer).fin_end.is_some() && !got_peers;
         }
         note.rcv = stimulus::acknowledged(self.end(peer), seg);
+        let rejected = self.end(peer).timestamps.reject(seg)
+            && (seg.seg_len() > 0 || seg.acknowledges().is_some_and(|ack| Some(ack) != self.end(peer).snd_una));
+        if rejected {
+            self.anomalies.note(AnomalyKind::PawsRejected, side, seg, || {
+                let value = seg.options.timestamps.map_or(0, |(value, _)| value);
+                let recent = self.ends[peer.index()].timestamps.echo.unwrap_or(0);
+                format!("timestamp {value} after {recent} was echoed")
+            });
+            note.rcv = Stimuli::NONE;
+        }
         if note.rcv.has(Stimulus::RcvAckOfSyn) {
             self.measure_reach(side, seg, Flags::is_syn_ack);
+            if self.end(peer).syn_ack_covered[0].is_none() {
+                self.echoed(side, seg, Stimulus::RcvSynAck);
+            }
             self.end_mut(peer).syn_unanswered = false;
         }
         if note.rcv.has(Stimulus::RcvAckOfFin) {
@@ -314,14 +373,27 @@ impl Connection {
             let belongs = self.midstream || self.end(side).iss.is_some() || self.end(peer).syn_acceptably_acked(ack);
             if belongs {
                 let end = self.end_mut(peer);
-                if end.syn_ack && end.syn_covered_by(ack) {
-                    end.syn_ack_covered = end.syn_ack_covered.saturating_add(1);
+                if end.syn_ack
+                    && end.syn_covered_by(ack)
+                    && let Some(free) = end.syn_ack_covered.iter_mut().find(|ts| ts.is_none())
+                {
+                    *free = Some(seg.ts);
                 }
                 end.acked(ack, seg.ts);
             }
             self.arrived_unseen(side, seg);
+            if self.end(peer).fin_covered_by(ack) {
+                self.echoed(side, seg, Stimulus::RcvFin);
+            }
             self.arrived_after_all(side, ack);
             self.arrived_twice(side, seg);
+        }
+
+        // A bare ACK from beyond what passed: what lies between may be a FIN that died before the tap.
+        let ahead = seg.seg_len() == 0 && self.end(side).snd_nxt().is_some_and(|next| seg.seq.is_after(next));
+        if ahead {
+            let index = self.log.len();
+            self.end_mut(side).ahead = Some((seg.seq, index));
         }
 
         let again = seg.payload_len > 0 && {
@@ -330,6 +402,7 @@ impl Connection {
             end.sent.touches(start, start + u64::from(seg.payload_len))
         };
         outcome.retransmission = again && !keep_alive && !probe;
+        self.data_repeated |= outcome.retransmission && side == Side::Client;
         outcome.new_bytes = self.take_bytes(side, seg);
         if keep_alive && !probe {
             self.anomalies.note(AnomalyKind::KeepAlive, side, seg, String::new);
@@ -337,20 +410,23 @@ impl Connection {
             self.anomalies.note(AnomalyKind::ZeroWindowProbe, side, seg, String::new);
         }
 
+        if fin && !outcome.repeat {
+            self.fin_sent_unseen(side, seg);
+        }
         let end = self.end_mut(side);
         if fin {
             end.fin_unanswered = true;
         }
-        if fin || end.fin_waits {
+        if (fin || end.fin_waits) && !rejected {
             if end.fin_in_order() {
                 end.fin_waits = false;
                 note.rcv = note.rcv.with(Stimulus::RcvFin);
-                note.proof = end.fin_end;
+                note.proof = end.fin_end.filter(|_| !note.unseen);
             } else {
                 end.fin_waits = true;
             }
         }
-        if note.snd != Stimuli::NONE || !note.rcv.is_empty() || fin {
+        if note.snd != Stimuli::NONE || !note.rcv.is_empty() || fin || ahead {
             self.push(note);
         }
         if crossed {
@@ -364,7 +440,7 @@ impl Connection {
     }
 
     fn feed_rst(&mut self, side: Side, seg: &Segment) -> Outcome {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let state = self.state(side);
         let verdict = stimulus::rst_accepted(self.end(side), self.end(peer), self.state(peer), seg);
         // An RST out of SYN-SENT that answers an ACK of something else gives nothing up (RFC 9293 3.10.7.3 first).
@@ -414,7 +490,7 @@ impl Connection {
 
     /// Did an RST that should have been ignored answer the SYN, and nothing come since?
     pub fn oddly_refused(&self) -> bool {
-        self.refusal.as_ref().is_some_and(|refusal| self.state(refusal.side.peer()) == Some(State::SynSent))
+        self.refusal.as_ref().is_some_and(|refusal| self.state(self.peer(refusal.side)) == Some(State::SynSent))
     }
 
     /// Nothing came after the doubtful RST but silence, or a new attempt: it was accepted.
@@ -447,16 +523,29 @@ impl Connection {
     }
 
     fn note(&self, side: Side, seg: &Segment) -> Note {
-        let mut note = Note::new(side, seg, self.log.len());
+        let mut note = Note::new(side, self.peer(side), seg, self.log.len());
         let advances = self.end(side).snd_nxt().is_none_or(|next| seg.end().is_after(next));
         if seg.seg_len() > 0 && (advances || seg.flags.has_any(Flags::SYN.or(Flags::FIN))) {
             note.proof = Some(seg.end());
         }
-        let decided_now = seg.payload_len == 0 && self.end(side).idle_at(seg.ts);
-        if decided_now || !seg.flags.has_all(Flags::FIN) {
-            note.known_ts = seg.acknowledges().and_then(|ack| self.end(side.peer()).sent_up_to(ack));
+        let peer = self.end(self.peer(side));
+        if !seg.flags.has_all(Flags::FIN) {
+            note.known_ts = seg.acknowledges().and_then(|ack| peer.sent_up_to(ack));
+        } else if self.fin_was_not_waiting(side, seg) {
+            // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
+            note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
         }
         note
+    }
+
+    /// Did `side` close only after all that it had received by its last packet? Not if the FIN waited behind data, or for the peer's
+    /// window to open: close() moves an endpoint to FIN_WAIT_1 before its FIN can leave.
+    fn fin_was_not_waiting(&self, side: Side, seg: &Segment) -> bool {
+        let end = self.end(side);
+        seg.payload_len == 0
+            && end.snd_nxt() == Some(seg.seq)
+            && end.idle_at(seg.ts)
+            && !self.end(self.peer(side)).window_closed
     }
 
     /// Too many notes for a sound connection: no more are kept, and what they taught stands.
@@ -491,29 +580,30 @@ impl Connection {
     /// What this segment proves of its own sender's past.
     fn prove(&mut self, side: Side, seg: &Segment) {
         if self.life.unconfirmed(side) {
-            let peer = self.end(side.peer());
+            let (own, peer) = (self.end(side), self.end(self.peer(side)));
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
-            // Under fast open a server sends before it is synchronized; no server takes data in before.
-            let takes_data = match (peer.iss, seg.acknowledges()) {
-                (Some(iss), Some(ack)) => ack.is_after(iss.plus(1 + peer.syn_data)),
-                _ => false,
-            };
-            let synchronized = has_data && peer.syn_data == 0 || takes_data;
+            let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
+            let synchronized =
+                !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
             self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), synchronized);
         }
     }
 
-    /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once.
+    /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once or its
+    /// timestamp is the one echoed.
     fn measure_reach(&mut self, side: Side, seg: &Segment, question: fn(Flags) -> bool) {
-        let mut asked = self.log.iter().filter(|note| note.side != side && question(note.flags));
-        if let (Some(only), None) = (asked.next(), asked.next()) {
-            let span = seg.ts.since(only.ts);
+        let asked = || self.log.iter().filter(|note| note.to == side && question(note.flags));
+        let echo = seg.options.timestamps.map(|(_, echo)| echo);
+        let answered = only(asked())
+            .or_else(|| only(asked().filter(|note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo)));
+        // An ACK with data may have waited for the data.
+        if let Some(span) = answered.filter(|_| seg.payload_len == 0).map(|note| seg.ts.since(note.ts)) {
             self.end_mut(side).reached_within(span);
         }
     }
 
     fn check_ack(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
-        let peer = self.end(side.peer());
+        let peer = self.end(self.peer(side));
         let Some(next) = peer.snd_nxt() else { return };
         if !ack.is_after(next) {
             return;
@@ -523,6 +613,10 @@ impl Connection {
                 .note(AnomalyKind::AckNotSynAck, side, seg, || format!("acknowledges {ack}, the SYN ends at {next}"));
         } else {
             let unseen = ack.ahead_of(next);
+            if unseen == 1 && peer.acked_unseen.is_none_or(|(known, ..)| known != ack) {
+                let shown = Some((ack, seg.ts, seg.frame));
+                self.end_mut(self.peer(side)).acked_unseen = shown;
+            }
             self.anomalies.note(AnomalyKind::AckOfUnseen, side, seg, || format!("{unseen} bytes beyond what passed"));
         }
     }
@@ -552,7 +646,7 @@ impl Connection {
     pub fn flip(&mut self) {
         self.ends.swap(0, 1);
         for note in &mut self.log {
-            note.side = note.side.peer();
+            (note.side, note.to) = (note.to, note.side);
         }
         if let Some(reset) = &mut self.reset {
             reset.side = reset.side.peer();

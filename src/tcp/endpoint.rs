@@ -1,7 +1,7 @@
 //! What the tap knows of one endpoint's numbers, under RFC 9293 3.3.1's names.
 
 use super::ranges::Ranges;
-use super::segment::{Flags, Segment};
+use super::segment::{Flags, FrameId, Segment};
 use super::seq::{SeqNum, StreamPos};
 use crate::time::{Span, Timestamp};
 
@@ -26,6 +26,53 @@ pub enum Copy {
     Tap,
     /// The network delivered it twice.
     Network,
+}
+
+/// The timestamps of one endpoint (RFC 7323 3).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timestamps {
+    /// The first TSval, and when it passed: how fast its clock runs.
+    first: Option<(u32, Timestamp)>,
+    /// The newest TSval.
+    pub value: Option<u32>,
+    /// The newest TSecr, of segments that acknowledge.
+    pub echo: Option<u32>,
+}
+
+impl Timestamps {
+    /// It sent `seg`; `peer` has sent so far what can be echoed.
+    pub fn take(&mut self, seg: &Segment, peer: Self) {
+        let Some((value, echo)) = seg.options.timestamps else { return };
+        self.first.get_or_insert((value, seg.ts));
+        let newer = |new: u32, old: Option<u32>| old.is_none_or(|old| SeqNum::new(new).is_after(SeqNum::new(old)));
+        if newer(value, self.value) {
+            self.value = Some(value);
+        }
+        // What nobody sent is no echo.
+        let sent = peer.value.is_some_and(|sent| SeqNum::new(sent).is_at_or_after(SeqNum::new(echo)));
+        if seg.flags.has_all(Flags::ACK) && sent && newer(echo, self.echo) {
+            self.echo = Some(echo);
+        }
+    }
+
+    /// Would a packet that the endpoint makes `apart` after another with the same TSval carry a newer one? Only known once its
+    /// clock was seen to run: by at least a tick in half of `apart`.
+    fn would_have_ticked(self, at: Timestamp, apart: Span) -> bool {
+        let (Some((first, since)), Some(value)) = (self.first, self.value) else { return false };
+        let ticks = i128::from(SeqNum::new(value).offset_from(SeqNum::new(first)));
+        let elapsed = i128::from(at.since(since).as_nanos());
+        elapsed > 0 && ticks * i128::from(apart.as_nanos()) >= 2 * elapsed
+    }
+
+    /// Would the endpoint throw `seg` away as too old (PAWS, RFC 7323 5.3)? It has shown a newer TS.Recent by echoing it.
+    pub fn reject(self, seg: &Segment) -> bool {
+        match (seg.options.timestamps, self.echo) {
+            (Some((value, _)), Some(recent)) => {
+                !seg.flags.has_any(Flags::RST.or(Flags::SYN)) && SeqNum::new(recent).is_after(SeqNum::new(value))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The numbers of one endpoint.
@@ -58,14 +105,27 @@ pub struct Endpoint {
     pub sent: Ranges,
     /// Its last packet, an RST included.
     pub last_seen: Option<Timestamp>,
-    /// Packets of the peer that acknowledged its SYN-ACK.
-    pub syn_ack_covered: u32,
+    /// When the first two packets of the peer that acknowledged its SYN-ACK passed.
+    pub syn_ack_covered: [Option<Timestamp>; 2],
+    /// What its last SYN-ACK acknowledged: behind the SYN, or behind data that came with it (RFC 7413).
+    pub syn_ack_acked: Option<SeqNum>,
+    /// The peer acknowledged exactly one number more than it was seen to send: a byte, or its FIN. First when and in which frame.
+    pub acked_unseen: Option<(SeqNum, Timestamp, FrameId)>,
     /// The last window it advertised, unscaled.
     pub window: u16,
     /// The shift count it announced.
     pub window_scale: u8,
     /// Its last packet other than an RST.
     pub last_sent: Option<Timestamp>,
+    /// It sent something other than a SYN, a SYN-ACK or an RST.
+    pub spoke: bool,
+    /// It once advertised a window of 0.
+    pub window_closed: bool,
+    /// The newest TSval it sent, and the newest it echoed: its TS.Recent (RFC 7323 4.3).
+    pub timestamps: Timestamps,
+    /// The sequence number of the first bare ACK that lay beyond all it had been seen to send, and its note: where a FIN unseen by
+    /// the tap may end.
+    pub ahead: Option<(SeqNum, usize)>,
     /// A SYN or SYN-ACK of it is out, and no ACK that covers it was noted since.
     pub syn_unanswered: bool,
     /// Likewise for its FIN.
@@ -95,6 +155,8 @@ impl Endpoint {
                     self.doubled = true;
                     Some(Copy::Tap)
                 }
+                // What the sender itself repeats carries the time of the repeat.
+                false if apart <= NETWORK_COPY && self.timestamps.would_have_ticked(ts, apart) => Some(Copy::Network),
                 _ => None,
             };
             if copy.is_some() {
@@ -168,6 +230,11 @@ impl Endpoint {
     pub fn syn_acceptably_acked(&self, ack: SeqNum) -> bool {
         let sent = self.snd_nxt().or(self.iss);
         self.syn_covered_by(ack) && sent.is_some_and(|next| next.is_at_or_after(ack))
+    }
+
+    /// It, a server, acknowledges what only a synchronized server takes: more than its SYN-ACK did.
+    pub fn takes_data(&self, ack: SeqNum) -> bool {
+        self.syn_ack_acked.is_some_and(|acked| ack.is_after(acked))
     }
 
     /// Does `ack` cover its FIN?

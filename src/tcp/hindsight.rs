@@ -3,7 +3,8 @@
 
 use super::anomaly::AnomalyKind;
 use super::connection::Connection;
-use super::log::{Acted, Crossing, Note};
+use super::life::Step;
+use super::log::{Acted, Crossing, Note, only};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -12,12 +13,12 @@ use crate::time::{Span, Timestamp};
 
 /// An endpoint may take this long to answer beyond the round trip.
 const SLOW_ANSWER: Span = Span::from_millis(1);
-/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived.
-const UNKNOWN_REACH: Span = Span::from_millis(250);
+/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived. Satellites are no farther.
+const UNKNOWN_REACH: Span = Span::from_secs(3);
 
 /// Had a packet arrived when its receiver sent one that passed the tap later?
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Arrived {
+pub(super) enum Arrived {
     /// There was time enough, half a round trip to spare.
     Yes,
     /// The distance is not known.
@@ -26,7 +27,8 @@ enum Arrived {
     No,
 }
 
-fn arrived(reach: Option<Span>, before: Span) -> Arrived {
+/// Had a packet arrived that passed `before` ago, at an endpoint `reach` away?
+pub(super) fn arrived(reach: Option<Span>, before: Span) -> Arrived {
     match reach {
         Some(reach) if before.as_nanos() > reach.plus(SLOW_ANSWER).as_nanos().saturating_add(reach.as_nanos() / 2) => {
             Arrived::Yes
@@ -47,7 +49,7 @@ impl Connection {
         let newest = self.log.len();
         let arrived = |note: &Note| arrived(self.ends[side.index()].reach, ts.since(note.ts));
         let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side != side && note.acted != Acted::Disproved) {
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.acted != Acted::Disproved) {
             if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
                 match arrived(note) {
                     Arrived::Yes => note.acted = Acted::Disproved,
@@ -65,7 +67,7 @@ impl Connection {
 
     /// Nothing that passed towards `side` with one of `stimuli` acted.
     pub(super) fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
-        for note in self.log.iter_mut().filter(|note| note.side != side) {
+        for note in self.log.iter_mut().filter(|note| note.to == side) {
             if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
                 note.acted = Acted::Disproved;
             }
@@ -73,22 +75,91 @@ impl Connection {
         self.retell();
     }
 
-    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived.
+    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived. Those
+    /// after which it spoke and still did not acknowledge a FIN had not.
     pub(super) fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
         if self.log_is_full() {
             return;
         }
-        let reach = self.end(side.peer()).reach.unwrap_or(Span::ZERO);
+        let peer = &self.ends[self.peer(side).index()];
+        let reach = peer.reach.unwrap_or(Span::ZERO);
+        let (spoke, acked, peer_reach) = (peer.last_sent, peer.rcv_nxt, peer.reach);
+        let unaware = |note: &Note| {
+            stimulus == Stimulus::RcvFin
+                && acked.is_some_and(|ack| !ack.is_at_or_after(note.end))
+                && spoke.is_some_and(|spoke| arrived(peer_reach, spoke.since(note.ts)) == Arrived::Yes)
+        };
         let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
+        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted != Acted::Disproved) {
             if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
-                note.acted = Acted::Doubtful;
-                changed = true;
+                let acted = if unaware(note) { Acted::Disproved } else { Acted::Doubtful };
+                changed |= acted != note.acted;
+                note.acted = acted;
             }
         }
         if changed {
             self.retell();
         }
+    }
+
+    /// `side` answers and echoes the timestamp of one copy alone (RFC 7323 4.3): that copy had arrived. Of SYNs and SYN-ACKs the first
+    /// to arrive is the one echoed, so none before it had.
+    pub(super) fn echoed(&mut self, side: Side, seg: &Segment, stimulus: Stimulus) {
+        if self.log_is_full() {
+            return;
+        }
+        let Some((_, echo)) = seg.options.timestamps else { return };
+        let is_copy = |note: &Note| note.to == side && note.rcv.has(stimulus);
+        let is_echoed = |note: &Note| is_copy(note) && note.timestamps.is_some_and(|(value, _)| value == echo);
+        let Some(index) = self.log.iter().position(is_echoed) else { return };
+        if self.log[index + 1..].iter().any(is_echoed) {
+            return;
+        }
+        let mut changed = self.log[index].acted != Acted::Believed;
+        self.log[index].acted = Acted::Believed;
+        if matches!(stimulus, Stimulus::RcvSyn | Stimulus::RcvSynAck) {
+            for note in self.log[..index].iter_mut().filter(|note| is_copy(note)) {
+                changed |= note.acted != Acted::Disproved;
+                note.acted = Acted::Disproved;
+            }
+        } else {
+            // The copies after it came because its ACK was lost; nothing speaks against them any more.
+            let copies = self.log[index..].iter_mut().filter(|note| is_copy(note));
+            for note in copies.filter(|note| note.acted == Acted::Doubtful) {
+                (note.acted, changed) = (Acted::Believed, true);
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    /// In a simultaneous open `side` was believed to have got the peer's SYN, yet it never sent a SYN-ACK: that SYN, or its answer, died.
+    pub(super) fn doubt_crossed_syn(&mut self, side: Side) {
+        let crossed = |step: &Step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent);
+        let steps = self.life.steps(side);
+        if self.log_is_full() || self.end(side).syn_ack || !steps.iter().any(crossed) {
+            return;
+        }
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvSyn)) {
+            note.acted = Acted::Doubtful;
+        }
+        self.retell();
+    }
+
+    /// The handshake's last ACK passed, its sender repeated data behind it, and nothing ever came of either: no packet shows that
+    /// the server got them.
+    pub fn doubt_silent_handshake(&mut self) {
+        let server = self.end(Side::Server);
+        if !server.syn_ack || server.spoke || !self.data_repeated {
+            return;
+        }
+        for note in self.log.iter_mut().filter(|note| note.side == Side::Client && note.acted == Acted::Believed) {
+            if note.rcv.has(Stimulus::RcvAckOfSyn) {
+                note.acted = Acted::Doubtful;
+            }
+        }
+        self.retell();
     }
 
     /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
@@ -98,7 +169,7 @@ impl Connection {
         }
         let Some(newest) = self.log.len().checked_sub(1) else { return };
         let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side != side && note.rcv.has(stimulus)) {
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(stimulus)) {
             if note.after < newest {
                 note.after = newest;
                 changed = true;
@@ -118,17 +189,17 @@ impl Connection {
         let Some(step) = self.life.last_step(side) else { return };
         let (stimulus, Some(index)) = (step.stimulus, step.note) else { return };
         let arrived_before = arrived(self.end(side).reach, seg.ts.since(self.log[index].ts)) == Arrived::Yes;
+        if arrived_before && seg.payload_len > 0 && matches!(stimulus, Stimulus::RcvRst | Stimulus::SndRst) {
+            self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
+        }
         match stimulus {
             Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
                 self.log[index].sent = false;
-                if self.state(side.peer()) == Some(State::Closed)
-                    && self.end(side.peer()).last_sent > Some(self.log[index].ts)
+                if self.state(self.peer(side)) == Some(State::Closed)
+                    && self.end(self.peer(side)).last_sent > Some(self.log[index].ts)
                 {
                     self.log[index].acted = Acted::Disproved;
-                }
-                if seg.payload_len > 0 {
-                    self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
                 }
             }
             _ => return,
@@ -154,10 +225,10 @@ impl Connection {
 
     /// `side` acknowledges its peer's FIN, but every copy of it was thought to have died: the last one did not.
     pub(super) fn arrived_after_all(&mut self, side: Side, ack: SeqNum) {
-        if self.log_is_full() || !self.end(side.peer()).fin_covered_by(ack) {
+        if self.log_is_full() || !self.end(self.peer(side)).fin_covered_by(ack) {
             return;
         }
-        let carries_fin = |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin);
+        let carries_fin = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvFin);
         if self.log.iter().any(|note| carries_fin(note) && note.acted == Acted::Believed) {
             return;
         }
@@ -168,32 +239,85 @@ impl Connection {
         self.retell();
     }
 
-    /// A D-SACK (RFC 2883) of the peer's FIN: the copy before the last had arrived too, and acted.
+    /// A D-SACK (RFC 2883) of the peer's FIN: two copies had arrived, so the one before the last acted.
     pub(super) fn arrived_twice(&mut self, side: Side, seg: &Segment) {
         if self.log_is_full() {
             return;
         }
-        let fin_end = self.end(side.peer()).fin_end;
+        let fin_end = self.end(self.peer(side)).fin_end;
         if fin_end.is_none() || seg.options.sack.map(|(_, right)| right) != fin_end {
             return;
         }
-        let doubted =
-            |note: &Note| note.side != side && note.rcv.has(Stimulus::RcvFin) && note.acted == Acted::Doubtful;
+        let is_copy = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvFin);
+        let arrived = self.log.iter().filter(|note| is_copy(note) && note.acted == Acted::Believed);
+        if arrived.count() >= 2 {
+            return;
+        }
+        let doubted = |note: &Note| is_copy(note) && note.acted == Acted::Doubtful;
         if let Some(last) = self.log.iter().rposition(doubted) {
             self.log[last].acted = Acted::Believed;
             self.retell();
         }
     }
 
+    /// `side`'s FIN, seen for the first time, ends where an earlier bare ACK of its own began: that ACK shows that an earlier copy had been
+    /// sent and died before the tap. Unless the peer had repeated its FIN by then, the two crossed.
+    pub(super) fn fin_sent_unseen(&mut self, side: Side, seg: &Segment) {
+        let Some((_, index)) = self.end(side).ahead.filter(|&(seq, _)| seq == seg.end()) else { return };
+        let Some(note) = self.log.get_mut(index).filter(|note| note.side == side) else { return };
+        note.snd = note.snd.with(Stimulus::SndFin);
+        note.known_ts = None;
+        let mut peers = self.log[..index].iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin));
+        if let Some(only) = only(&mut peers) {
+            only.after = index;
+        }
+        self.retell();
+    }
+
+    /// `side` closes after it acknowledged exactly one number that the tap never saw, and nothing came from there since: that may well have
+    /// been its peer's FIN, so `side` is the second to close. Or it was a byte; so all of this is inferred, and proves nothing.
+    pub(super) fn fin_missed(&mut self, side: Side, seg: &Segment) -> bool {
+        let peer = self.peer(side);
+        let end = self.end(peer);
+        let Some((seq, ts, frame)) = end.acked_unseen.filter(|&(seq, ..)| seg.acknowledges() == Some(seq)) else {
+            return false;
+        };
+        if end.fin_end.is_some() || end.snd_nxt().map(|next| next.plus(1)) != Some(seq) || self.log_is_full() {
+            return false;
+        }
+        let guess = |from: Side, to: Side| Note { ts, frame, unseen: true, ..Note::new(from, to, seg, 0) };
+        let fin = guess(peer, side);
+        let ack = guess(side, peer);
+        self.push(Note { snd: Stimuli::NONE.with(Stimulus::SndFin), rcv: Stimuli::NONE.with(Stimulus::RcvFin), ..fin });
+        self.push(Note { rcv: Stimuli::NONE.with(Stimulus::RcvAckOfFin), ..ack });
+        true
+    }
+
+    /// `side` sends on from where its unseen FIN would have ended: it was a byte.
+    pub(super) fn refute_missed_fin(&mut self, side: Side, seg: &Segment) {
+        let beyond = self.end(side).acked_unseen.is_some_and(|(seq, ..)| seg.end().is_after(seq));
+        if !beyond || !self.log.iter().any(|note| note.unseen) {
+            return;
+        }
+        for note in &mut self.log {
+            let guessed = note.unseen && !note.snd.has(Stimulus::SndFin) || note.unseen && note.side == side;
+            if guessed {
+                (note.sent, note.acted) = (false, Acted::Disproved);
+            }
+            note.unseen = false;
+        }
+        self.retell();
+    }
+
     /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
     pub(super) fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
-        let peer = side.peer();
+        let peer = self.peer(side);
         let end = self.end_mut(peer);
         if !end.fin_waits || !end.fin_acked {
             return;
         }
         end.fin_waits = false;
-        let mut note = Note::new(peer, seg, self.log.len());
+        let mut note = Note::new(peer, side, seg, self.log.len());
         note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
         note.proof = self.end(peer).fin_end;
         self.push(note);

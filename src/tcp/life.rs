@@ -8,10 +8,13 @@ use super::segment::FrameId;
 use super::seq::SeqNum;
 use super::state::{Evidence, Side, State};
 use super::transition::{self, Stimuli, Stimulus};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Beliefs taken back beyond this many are not kept for audit.
 const MAX_RETRACTED: usize = 1_024;
+
+/// How long after its own packet an endpoint may change its state. Seen on Linux: 6 to 20 us.
+const AFTER_ITS_PACKET: Span = Span::from_micros(500);
 
 /// A change of state of one endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,23 @@ pub struct Step {
     pub latest: Option<Timestamp>,
     /// The section of RFC 9293.
     pub rfc: &'static str,
+}
+
+impl Step {
+    /// Linux acknowledges a FIN before it enters TIME_WAIT or CLOSING (`tcp_fin`), and may send an RST before it lets go of the socket
+    /// (`tcp_keepalive_timer`): a tap on the host itself sees the packet before the change.
+    const fn follows_its_packet(&self) -> bool {
+        match self.stimulus {
+            Stimulus::RcvFin => matches!(self.to, State::TimeWait | State::Closing),
+            Stimulus::SndRst => true,
+            _ => false,
+        }
+    }
+
+    /// The same change by the same packet?
+    fn is_change(&self, other: &Self) -> bool {
+        (self.note, self.stimulus, self.from, self.to) == (other.note, other.stimulus, other.from, other.to)
+    }
 }
 
 /// Where both endpoints stand, and how they came there.
@@ -107,6 +127,10 @@ impl Life {
         for index in 0..log.len() {
             self.tell(log, index);
         }
+        // What was taken back and now happens after all is no longer audited as disproved.
+        let steps = &self.steps;
+        let happens = |side: Side, old: &Step| steps[side.index()].iter().any(|new| new.is_change(old));
+        self.retracted.retain(|(side, old)| !happens(*side, old));
         for side in Side::BOTH {
             for old in &before[side.index()] {
                 let mut now = self.steps[side.index()].iter_mut();
@@ -125,8 +149,9 @@ impl Life {
     fn tell(&mut self, log: &[Note], index: usize) {
         let note = &log[index];
         if note.sent {
+            let evidence = if note.unseen { Evidence::Inferred } else { Evidence::Observed };
             for stimulus in note.snd.sent() {
-                self.step(note.side, stimulus, Evidence::Observed, note, index);
+                self.step(note.side, stimulus, evidence, note, index);
             }
         }
         if note.after == index {
@@ -141,7 +166,7 @@ impl Life {
 
     fn deliver(&mut self, log: &[Note], index: usize) {
         let note = &log[index];
-        let receiver = note.side.peer();
+        let receiver = note.to;
         match note.acted {
             Acted::Believed => {
                 for stimulus in note.rcv.received() {
@@ -167,6 +192,7 @@ impl Life {
             // Mid-stream the change itself lies before the capture.
             Evidence::Observed if from.is_none() => (None, Some(note.ts)),
             Evidence::Observed => (note.known_ts, Some(note.ts)),
+            _ if note.unseen => (None, Some(note.ts).filter(|_| stimulus != Stimulus::RcvAckOfFin)),
             Evidence::Inferred | Evidence::Assumed => {
                 let doubt = self.doubt[side.index()].take().filter(|doubt| doubt.0 == stimulus);
                 (Some(doubt.map_or(note.ts, |doubt| doubt.1)), None)
@@ -266,6 +292,9 @@ impl Life {
                 step.earliest = earliest;
                 if step.latest.is_none() {
                     step.latest = step.confirmed;
+                }
+                if step.follows_its_packet() {
+                    step.latest = step.latest.map(|ts| ts.plus(AFTER_ITS_PACKET));
                 }
             }
             let mut latest: Option<Timestamp> = None;

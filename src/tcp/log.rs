@@ -38,6 +38,8 @@ pub struct Note {
     pub frame: FrameId,
     /// Who sent it.
     pub side: Side,
+    /// Whom it is for: the peer, but the same endpoint in a self-connect.
+    pub to: Side,
     /// Its control bits.
     pub flags: Flags,
     /// SEG.SEQ.
@@ -66,17 +68,20 @@ pub struct Note {
     pub after: usize,
     /// The sender's sequence number whose acknowledgement proves that this note had arrived, once one is known.
     pub proof: Option<SeqNum>,
+    /// Nothing observed: what its packet shows of an earlier one, which the tap missed, or what follows from that.
+    pub unseen: bool,
     /// When the last packet that the sender demonstrably had received passed the tap.
     pub known_ts: Option<Timestamp>,
 }
 
 impl Note {
-    /// The facts of `seg`, sent by `side`, as note number `index`.
-    pub fn new(side: Side, seg: &Segment, index: usize) -> Self {
+    /// The facts of `seg`, sent by `side` to `to`, as note number `index`.
+    pub fn new(side: Side, to: Side, seg: &Segment, index: usize) -> Self {
         Self {
             ts: seg.ts,
             frame: seg.frame,
             side,
+            to,
             flags: seg.flags,
             seq: seg.seq,
             ack: seg.ack,
@@ -91,6 +96,7 @@ impl Note {
             acted: Acted::Believed,
             after: index,
             proof: None,
+            unseen: false,
             known_ts: None,
         }
     }
@@ -99,4 +105,9 @@ impl Note {
     pub const fn is_fin(&self) -> bool {
         self.flags.has_all(Flags::FIN) && !self.flags.has_any(Flags::RST)
     }
+}
+
+/// The item, if there is just one.
+pub fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
 }

@@ -60,8 +60,10 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
             let acks_peer = seg.acknowledges().is_some_and(|ack| peer.iss.is_none() || peer.syn_covered_by(ack));
             acks_peer && sender.iss.is_some_and(|iss| seg.seq.is_after(iss))
         }
-        // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2).
-        Some(State::SynReceived) => has_data && peer.syn_data == 0 && seg.flags.has_all(Flags::ACK),
+        // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2), but takes no more data in.
+        Some(State::SynReceived) => seg.acknowledges().is_some_and(|ack| {
+            sender.takes_data(ack) && peer.syn_acceptably_acked(ack) || has_data && !fast_open(sender, peer)
+        }),
         _ => false,
     };
     if synchronized {
@@ -71,6 +73,11 @@ pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segm
         stimuli = stimuli.with(Stimulus::SndFin);
     }
     stimuli
+}
+
+/// Did `server` take data from the SYN of `client`? Then it may speak before the handshake is complete.
+pub fn fast_open(server: &Endpoint, client: &Endpoint) -> bool {
+    client.syn_data > 0 && client.iss.is_some_and(|iss| server.syn_ack_acked != Some(iss.plus(1)))
 }
 
 /// What the acknowledgement in this segment means to `receiver`: told by the first segment that says it since `receiver` last

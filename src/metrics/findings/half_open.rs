@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{FRAMES, Finding, Severity};
+use super::finding::{FRAMES, Finding, Severity};
 use crate::metrics::phrase::{many, thousands};
 use crate::metrics::rows::{ConnectionRow, ListenerRow, Opening, Tables};
 use crate::tcp::segment::{FrameId, HostPort};

@@ -1,6 +1,6 @@
 //! Clients that run out of ports. In: the users of ephemeral ports. Out: a finding for each that is near the end of them.
 
-use super::{Finding, SUBJECTS, Severity};
+use super::finding::{Finding, SUBJECTS, Severity};
 use crate::metrics::overview::fullest;
 use crate::metrics::phrase::thousands;
 use crate::metrics::rows::Tables;

@@ -1,5 +1,6 @@
 //! What is told of a few connections, word for word.
 
+use super::finding::SUBJECTS;
 use super::*;
 use crate::metrics::listeners::Listeners;
 use crate::metrics::rows::ConnectionReport;

@@ -29,7 +29,7 @@ fn the_columns_are_the_contracts_with_additions_last() {
     );
     assert_eq!(
         names::<FinRetransmissionRow>(),
-        "conn_id side attempt ts frame first_fin_ts since_previous_ns sender_state receiver_state cause backoff file"
+        "conn_id side attempt ts frame first_fin_ts since_previous_ns sender_state receiver_state cause backoff repeated_by payload_bytes first_payload_bytes file"
     );
     assert_eq!(
         names::<TimeWaitRow>(),

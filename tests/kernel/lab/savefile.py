@@ -4,8 +4,13 @@ import socket
 import struct
 from collections import namedtuple
 
+from bridge import CLIENT, parse
+
 Frame = namedtuple("Frame", "number ns text flow forward good_checksum")
 Frame.__doc__ = """One packet: `text` such as `> SYN` or `< FIN,ACK 120` (`>` from the client); `flow` is (client, port, server, port)."""
+
+Sent = namedtuple("Sent", "number ns here there seq ack flags payload")
+Sent.__doc__ = """One TCP segment of an Ethernet capture, in numbers: `here` is the sender's (address, port), `there` the receiver's."""
 
 _MAGIC = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}  # nanoseconds a unit of the fraction
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
@@ -34,6 +39,17 @@ def frames(path):
     for number, (ns, length, raw) in enumerate(found, 1):
         result.append(_frame(number, ns, raw[skip:], length == len(raw), clients))
     return result
+
+
+def segments(path):
+    """Every TCP segment of an Ethernet capture as `Sent`; `number` counts all packets from 1."""
+    found = []
+    for number, (ns, _, raw) in enumerate(packets(path)[2], 1):
+        segment = parse(raw, CLIENT)
+        if segment is not None:
+            here, there = segment.flow[:2], segment.flow[2:]
+            found.append(Sent(number, ns, here, there, segment.seq, segment.ack, segment.flags, segment.payload))
+    return found
 
 
 def _frame(number, ns, packet, whole, clients):

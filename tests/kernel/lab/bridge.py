@@ -14,11 +14,11 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Callable
 
-CLIENT, SERVER = "client", "server"
+CLIENT, MIDDLE, SERVER = "client", "middle", "server"
 BEFORE, BEHIND = "before", "behind"
 
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
@@ -46,6 +46,17 @@ class Segment:
     def has(self, wanted, without=0):
         """All of the flags `wanted`, none of `without`."""
         return self.flags & wanted == wanted and not self.flags & without
+
+
+@dataclass(frozen=True)
+class FinPass:
+    """A FIN that went by: how many its host had sent before it, and whether the network made it."""
+
+    flow: tuple
+    sender: str
+    seq: int  # of the FIN itself
+    emission: int  # 0 for the first that its host sent
+    copy: bool = False
 
 
 def syn(segment):
@@ -147,7 +158,13 @@ class Bridge:
             port["to-server"]: (SERVER, SERVER, port["tap-e"], BEFORE),
             port["tap-w"]: (SERVER, CLIENT, port["to-client"], BEHIND),
         }
+        self.last = {}  # (flow, sender) -> the latest segment that left its host
+        self.fins = []  # (tap, `FinPass`) in the order in which they went by
         self._fin_end = {}  # (flow, sender) -> the sequence number behind its FIN
+        self._emitted = Counter()  # (flow, sender, sequence number of the FIN) -> how often its host sent it
+        self._crossing = {CLIENT: {}, SERVER: {}}  # sender -> frame -> what is known of those of its copies that are on the tap's wire
+        self._host = {CLIENT: port["to-client"], SERVER: port["to-server"]}
+        self._middle = {CLIENT: port["tap-w"], SERVER: port["tap-e"]}
         self._waiting, self._order = [], itertools.count()
         self._stop = threading.Event()
         self.error = None
@@ -169,6 +186,11 @@ class Bridge:
         for sock in self._routes:
             sock.close()
 
+    def inject(self, frame, toward, at=BEFORE):
+        """Put a frame of nobody's on the wire towards one host, before the tap or behind it."""
+        sender = SERVER if toward == CLIENT else CLIENT
+        (self._middle[sender] if at == BEFORE else self._host[toward]).send(frame)
+
     def _run(self):
         try:
             while not self._stop.is_set():
@@ -177,8 +199,7 @@ class Bridge:
                 for sock in ready:
                     self._drain(sock)
                 while self._waiting and self._waiting[0][0] <= time.monotonic():
-                    _, _, way_out, frame = heapq.heappop(self._waiting)
-                    way_out.send(frame)
+                    self._forward(*heapq.heappop(self._waiting)[2:])
         except Exception as error:  # The scenario reads it when it stops: a thread cannot fail it by itself.
             self.error = error
 
@@ -195,20 +216,50 @@ class Bridge:
             if segment is None:
                 self._send(now + later, way_out, frame)
                 continue
+            known = self._pass_by(segment, frame, at)
             rule = next((rule for rule in self._rules if rule.applies(segment, at)), None)
             if rule is None or rule.action == "copy":
-                self._send(now + later, way_out, frame)
+                self._send(now + later, way_out, frame, known)
             if rule is not None and rule.action != "drop":
-                self._send(now + later + rule.seconds, way_out, frame)
+                known = known and replace(known, copy=known.copy or rule.action == "copy")
+                self._send(now + later + rule.seconds, way_out, frame, known)
 
     def _judge(self, segment, at):
         if segment is None:
             return None
         other = SERVER if segment.sender == CLIENT else CLIENT
-        if at == BEFORE and segment.has(_FIN):
-            self._fin_end[segment.flow, segment.sender] = (segment.seq + segment.payload + 1) % 2**32
+        if at == BEFORE:
+            self.last[segment.flow, segment.sender] = segment
+            if segment.has(_FIN):
+                self._fin_end[segment.flow, segment.sender] = (segment.seq + segment.payload + 1) % 2**32
         covers = segment.has(_ACK) and segment.ack == self._fin_end.get((segment.flow, other))
         return replace(segment, acks_fin=covers)
 
-    def _send(self, due, way_out, frame):
-        heapq.heappush(self._waiting, (due, next(self._order), way_out, frame))
+    def _pass_by(self, segment, frame, at):
+        """Take down a FIN that left its host or crossed the tap; returns what is to be known of it from then on."""
+        if not segment.has(_FIN):
+            return None
+        if at == BEFORE:
+            seq = (segment.seq + segment.payload) % 2**32
+            key = segment.flow, segment.sender, seq
+            known = FinPass(segment.flow, segment.sender, seq, self._emitted[key])
+            self._emitted[key] += 1
+            self.fins.append((segment.sender, known))
+            return known
+        waiting = self._crossing[segment.sender].get(frame)
+        if not waiting:
+            return None  # Injected: nobody's FIN.
+        known = waiting.popleft()
+        self.fins.append((MIDDLE, known))
+        return known
+
+    def _send(self, due, way_out, frame, known=None):
+        heapq.heappush(self._waiting, (due, next(self._order), way_out, frame, known))
+
+    def _forward(self, way_out, frame, known):
+        if known is not None:
+            if way_out is self._middle[known.sender]:
+                self._crossing[known.sender].setdefault(frame, deque()).append(known)
+            else:
+                self.fins.append((SERVER if known.sender == CLIENT else CLIENT, known))
+        way_out.send(frame)

@@ -17,6 +17,7 @@ import socket
 import struct
 import subprocess
 import time
+from collections import namedtuple
 
 from bridge import CLIENT, Bridge
 
@@ -96,6 +97,13 @@ class Namespace:
         with self.entered(), open(f"/proc/sys/net/{name}", "w") as file:
             file.write(str(value))
 
+    def counters(self, names):
+        """Counters of /proc/net/netstat by name."""
+        with self.entered(), open("/proc/thread-self/net/netstat") as file:
+            lines = [line.split() for line in file]
+        known = {name: int(value) for keys, values in zip(lines[::2], lines[1::2]) for name, value in zip(keys[1:], values[1:])}
+        return {name: known[name] for name in names}
+
     def offloads_off(self, interface):
         """Switch off what would make captured frames differ from those on a wire."""
         with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -113,17 +121,18 @@ class Namespace:
 class Host(Namespace):
     """One end: a namespace with the interface `eth0`, one or more addresses and neighbours that need no asking."""
 
-    def __init__(self, net, hosts, mac):
+    def __init__(self, net, hosts, mac, version=4):
         super().__init__()
-        self.hosts, self.mac = hosts, mac
+        self.hosts, self.mac, self.version = hosts, mac, version
+        self.connects = []  # `Connect` of every connect() that was waited for
         self.addresses = {host: (f"10.77.{net}.{host}", f"fd77:0:0:{net:x}::{host:x}") for host in hosts}
         self.sysctl("ipv4/tcp_no_metrics_save", 1)  # What one connection learnt must not shape the next.
         self.sysctl("ipv6/conf/default/accept_dad", 0)
         self.sysctl("ipv6/conf/default/router_solicitations", 0)
 
-    def address(self, version=4, host=None):
-        """The address of a host number, by default the first."""
-        return self.addresses[self.hosts[0] if host is None else host][version == 6]
+    def address(self, version=None, host=None):
+        """The address of a host number, by default the first, in the laboratory's IP version."""
+        return self.addresses[self.hosts[0] if host is None else host][(version or self.version) == 6]
 
     def configure(self, peer):
         """Addresses up, the other end's hardware address known: no ARP, no neighbour discovery."""
@@ -132,23 +141,44 @@ class Host(Namespace):
         near = [f"neigh add {a} lladdr {peer.mac} dev eth0 nud permanent" for pair in peer.addresses.values() for a in pair]
         self.ip(f"link set eth0 address {self.mac} up", *own, *near)
 
-    def socket(self, version=4):
+    def socket(self, version=None):
         """A TCP socket in this host, with a time limit on every call and no wait for an old port to be free."""
         with self.entered():
-            sock = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+            sock = TimedSocket(socket.AF_INET6 if (version or self.version) == 6 else socket.AF_INET, socket.SOCK_STREAM)
+        sock.connects = self.connects
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.settimeout(PATIENCE)
         return sock
 
-    def bound(self, port, version=4, host=None):
+    def bound(self, port, version=None, host=None):
         """A TCP socket bound to one of this host's addresses."""
         sock = self.socket(version)
         sock.bind((self.address(version, host), port))
         return sock
 
 
+Connect = namedtuple("Connect", "here there start ns error")
+Connect.__doc__ = """One connect(): both ends as (address, port), when it was called (wall clock, ns), how long it took (None if it failed) and why."""
+
+
+class TimedSocket(socket.socket):
+    """A socket that writes down how long its connect() took."""
+
+    connects = ()
+
+    def connect(self, address):
+        """As the parent's, on a watch."""
+        start, before = time.time_ns(), time.monotonic_ns()
+        try:
+            super().connect(address)
+        except OSError as error:
+            self.connects.append(Connect(self.getsockname()[:2], address[:2], start, None, type(error).__name__))
+            raise
+        self.connects.append(Connect(self.getsockname()[:2], address[:2], start, time.monotonic_ns() - before, None))
+
+
 class Capture:
-    """One running tcpdump; `where` is `client`, `tap` or `server`."""
+    """One running tcpdump."""
 
     def __init__(self, namespace, interface, path, precision="nano", snaplen=262144, link_type=None, bpf="tcp"):
         command = ["tcpdump", "-i", interface, "-n", "-U", "--immediate-mode", "-Z", "root", "-s", str(snaplen)]
@@ -182,17 +212,18 @@ class Capture:
 class Lab:
     """Two hosts and the wire between them: 10.77.`net`.0/24 and fd77:0:0:`net`::/64.
 
-    `delays` are the one-way delays in seconds of the client's and the server's half, or a function as `Bridge` takes it.
+    `delays` are the one-way delays in seconds of the client's and the server's half, or a function as `Bridge` takes it;
+    `version` is the IP version where none is asked for.
     """
 
-    def __init__(self, net, delays=(0.0011, 0.0016), rules=(), client_hosts=(1,), server_hosts=(2,)):
+    def __init__(self, net, delays=(0.0011, 0.0016), rules=(), client_hosts=(1,), server_hosts=(2,), version=4):
         self.net = net
         self.kept = []  # Sockets to stay open until the captures have ended, whatever their scenario forgets.
         self._captures = []
         self._closing = contextlib.ExitStack()
         with self._closing:
-            self.client = self._own(Host(net, client_hosts, "02:77:00:00:00:01"))
-            self.server = self._own(Host(net, server_hosts, "02:77:00:00:00:02"))
+            self.client = self._own(Host(net, client_hosts, "02:77:00:00:00:01", version))
+            self.server = self._own(Host(net, server_hosts, "02:77:00:00:00:02", version))
             self.wire = self._own(Namespace())
             self.wire.sysctl("ipv6/conf/default/disable_ipv6", 1)  # The wire itself says nothing.
             self.wire.ip(
@@ -239,7 +270,7 @@ class Lab:
         self._captures.append(Capture(namespace, interface, path, **options))
         return self._captures[-1]
 
-    def listen(self, port, backlog=16, version=4, host=None):
+    def listen(self, port, backlog=16, version=None, host=None):
         """A listening socket on the server."""
         sock = self.server.bound(port, version, host)
         sock.listen(backlog)

@@ -1,0 +1,220 @@
+//! In: the record of one scenario and what finwait tells at one tap; out: what is wrong with its retransmitted FINs, its stays in
+//! TIME_WAIT, its connect() times and its accept-queue overflows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use finwait::metrics::rows::{Opening, TimeWaitEnd};
+use finwait::tcp::segment::Flags;
+use finwait::tcp::state::{Side, State};
+use finwait::time::{Span, Timestamp};
+
+use crate::record::{Endpoint, FinPass, Life, Record};
+use crate::told::{Told, endpoint_of};
+
+/// How far a connect() measured around the system call may be from the packets at its own host.
+const WAKES: i64 = 2_000_000;
+/// The same for what the kernel recorded, SYN_SENT to ESTABLISHED: a busy machine wakes the caller late, but not the socket.
+const CHANGES: i64 = 300_000;
+
+/// Right and wrong of one kind.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub right: usize,
+    pub wrong: Vec<String>,
+}
+
+impl Tally {
+    fn check(&mut self, right: bool, what: impl FnOnce() -> String) {
+        if right { self.right += 1 } else { self.wrong.push(what()) }
+    }
+}
+
+/// Frames by endpoint that repeat a FIN which had passed this tap before; the network's copies are none.
+fn repeats(passes: &[FinPass]) -> BTreeMap<Endpoint, BTreeSet<u64>> {
+    let mut first: BTreeMap<Endpoint, u64> = BTreeMap::new();
+    let mut found: BTreeMap<Endpoint, BTreeSet<u64>> = BTreeMap::new();
+    for pass in passes.iter().filter(|pass| !pass.copy) {
+        match first.get(&pass.endpoint) {
+            // A host counts its emissions anew in the next incarnation, whose FIN is another.
+            Some(&emission) if pass.emission > emission => {
+                found.entry(pass.endpoint).or_default().insert(pass.frame);
+            }
+            _ => {
+                first.insert(pass.endpoint, pass.emission);
+            }
+        }
+    }
+    found
+}
+
+/// Every repeated FIN that passed this tap, and no other.
+pub fn fins(record: &Record, tap: usize, told: &Told) -> Tally {
+    let mut tally = Tally::default();
+    let wanted = repeats(&record.fins[tap]);
+    let mut found: BTreeMap<Endpoint, BTreeSet<u64>> = BTreeMap::new();
+    for report in &told.reports {
+        for row in &report.fin_retransmissions {
+            found.entry(endpoint_of(report, row.side)).or_default().insert(row.frame.number());
+        }
+    }
+    for (endpoint, frames) in &wanted {
+        for frame in frames {
+            let there = found.get_mut(endpoint).is_some_and(|found| found.remove(frame));
+            tally.check(there, || format!("{} missed the repeated FIN in frame {frame}", endpoint.0));
+        }
+    }
+    for (endpoint, frames) in found {
+        tally
+            .wrong
+            .extend(frames.iter().map(|frame| format!("{} invented a repeated FIN in frame {frame}", endpoint.0)));
+    }
+    tally
+}
+
+/// The stays in TIME_WAIT of an endpoint: as many, restarted as often, ended as the kernel's. Their entry is a change of state.
+pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told) -> Tally {
+    let mut tally = Tally::default();
+    let (here, there) = life.endpoint;
+    let rows: Vec<_> = told
+        .reports
+        .iter()
+        .flat_map(|report| report.time_wait.iter().filter(|row| endpoint_of(report, row.side) == life.endpoint))
+        .collect();
+    if rows.len() != life.stays.len() {
+        tally.wrong.push(format!("{here} stays in TIME_WAIT: {} by the kernel, {} told", life.stays.len(), rows.len()));
+        return tally;
+    }
+    for (stay, row) in life.stays.iter().zip(rows) {
+        let until = stay.ended.unwrap_or(Timestamp::MAX);
+        let reached = |pass: &&FinPass| {
+            !pass.copy && pass.endpoint == (there, here) && pass.ts > stay.entered && pass.ts <= until
+        };
+        let restarts = record.fins[life.host.unwrap_or(tap)].iter().filter(reached).count();
+        let at_the_end: Vec<_> = host
+            .segments
+            .iter()
+            .filter(|one| (one.src, one.dst) == (there, here) || (one.src, one.dst) == (here, there))
+            .filter(|one| {
+                let since = until.since(one.segment.ts).as_nanos();
+                stay.ended.is_some() && (-1_000_000..1_000_000).contains(&since)
+            })
+            .map(|one| one.segment.flags)
+            .collect();
+        let end = match stay.ended {
+            None => "still there",
+            Some(_) if stay.expired => "expired",
+            Some(_) if at_the_end.iter().any(|flags| flags.is_bare_syn()) => "reused",
+            Some(_) if at_the_end.iter().any(|flags| flags.has_all(Flags::RST)) => "reset",
+            Some(_) => "ended",
+        };
+        let same = match row.end {
+            TimeWaitEnd::CaptureEnd => end == "still there",
+            TimeWaitEnd::Assumed | TimeWaitEnd::AnsweredReset => end == "expired",
+            TimeWaitEnd::Reused => end == "reused",
+            TimeWaitEnd::Reset => end == "reset",
+        };
+        tally.check(same && row.restarts as usize == restarts, || {
+            format!(
+                "{here} TIME_WAIT since {}: {restarts} restarts and {end} by the kernel, {} restarts and {} told",
+                stay.entered,
+                row.restarts,
+                row.end.name()
+            )
+        });
+    }
+    tally
+}
+
+/// How long the kernel says a connect() called at `start` took.
+fn recorded(record: &Record, endpoint: Endpoint, start: Timestamp) -> Option<i64> {
+    let life = record.lives.iter().find(|life| life.endpoint == endpoint)?;
+    let began = life.changes.iter().position(|change| change.to == State::SynSent && change.ts >= Some(start))?;
+    let [began, opened] = life.changes.get(began..began + 2)? else { return None };
+    (opened.to == State::Established).then_some(opened.ts?.since(began.ts?).as_nanos())
+}
+
+/// What connect() waited, at the client's own host.
+pub fn connects(record: &Record, told: &Told) -> Tally {
+    let mut tally = Tally::default();
+    let Some(first) = told.segments.first().map(|one| one.segment.ts) else { return tally };
+    let in_the_capture = record.connects.iter().filter(|connect| connect.start.plus(Span::from_millis(100)) > first);
+    for connect in in_the_capture {
+        let began = |ts: Timestamp| {
+            let after = ts.since(connect.start).as_nanos();
+            (-1_000_000..=connect.ns.unwrap_or(500_000_000)).contains(&after)
+        };
+        let report = told
+            .reports
+            .iter()
+            .find(|report| endpoint_of(report, Side::Client) == connect.endpoint && began(report.connection.first_ts));
+        let Some(report) = report else {
+            tally.wrong.push(format!("{} connected at {}: no such connection told", connect.endpoint.0, connect.start));
+            continue;
+        };
+        let row = &report.connection;
+        let right = match (connect.ns, row.connect_ns) {
+            (Some(waited), Some(told)) => {
+                let recorded = recorded(record, connect.endpoint, connect.start);
+                (waited - told).abs() <= WAKES || recorded.is_some_and(|span| (span - told).abs() <= CHANGES)
+            }
+            (Some(_), None) => row.opening == Opening::Simultaneous,
+            (None, told) => told.is_none(),
+        };
+        tally.check(right, || {
+            let error = connect.error.as_deref().unwrap_or("ok");
+            format!(
+                "{} connect() took {:?} ns ({error}), told {:?} ({})",
+                connect.endpoint.0,
+                connect.ns,
+                row.connect_ns,
+                row.opening.name()
+            )
+        });
+    }
+    tally
+}
+
+/// Which servers' kernels ignored a final ACK that reached them and then repeated their SYN-ACK past this tap, and which were told to.
+pub fn overflows(record: &Record, told: &Told, server: &Told) -> Tally {
+    let mut tally = Tally::default();
+    for life in &record.lives {
+        let (here, there) = life.endpoint;
+        for (index, change) in life.changes.iter().enumerate() {
+            let (Some(begun), State::SynReceived, State::Listen) = (change.ts, change.to, change.from) else {
+                continue;
+            };
+            let opened = life.changes.get(index + 1).and_then(|next| next.ts);
+            let until = opened.unwrap_or(Timestamp::MAX);
+            let to_it = |flags: Flags| flags.has_all(Flags::ACK) && !flags.has_any(Flags::SYN.or(Flags::RST));
+            let reached = server
+                .segments
+                .iter()
+                .find(|one| (one.src, one.dst) == (there, here) && one.segment.ts >= begun && to_it(one.segment.flags));
+            let ignored = reached.filter(|one| one.segment.ts.plus(Span::from_millis(1)) < until);
+            let repeated_after = |ack: Timestamp| {
+                told.segments.iter().any(|one| {
+                    (one.src, one.dst) == (here, there) && one.segment.flags.is_syn_ack() && one.segment.ts > ack
+                })
+            };
+            let passed = ignored.and_then(|ack| {
+                told.segments.iter().find(|one| {
+                    (one.src, one.dst, one.segment.seq, one.segment.ack)
+                        == (ack.src, ack.dst, ack.segment.seq, ack.segment.ack)
+                        && to_it(one.segment.flags)
+                })
+            });
+            let wanted = record.listen_overflows > 0 && passed.is_some_and(|ack| repeated_after(ack.segment.ts));
+            let report = told.reports.iter().rfind(|report| {
+                endpoint_of(report, Side::Server) == life.endpoint
+                    && report.connection.first_ts <= begun.plus(Span::from_secs(1))
+            });
+            let said = report.is_some_and(|report| report.connection.accept_queue_overflow);
+            if wanted || said {
+                tally.check(wanted == said, || {
+                    format!("{here} from {there}: accept queue overflow {wanted}, told {said}")
+                });
+            }
+        }
+    }
+    tally
+}
