@@ -138,7 +138,7 @@ mod tests {
     fn buckets_without_anyone_are_left_out() {
         let ends = |of: &Sorted| of.in_buckets::<1>(tens(95)).iter().map(|row| row.0.as_nanos()).collect::<Vec<_>>();
         assert_eq!(ends(&levels(&[(0, 3, Some(7)), (0, 71, None)])), [10, 80, 90, 95]);
-        assert_eq!(ends(&levels(&[])), []);
+        assert_eq!(ends(&levels(&[])), Vec::<i64>::new());
     }
 
     #[test]
