@@ -119,7 +119,7 @@ fn check(report: &ConnectionReport) {
     }
     assert!(row.accept_wait_ns.is_none() || row.accept_queue_overflow, "{row:?}");
     let spans = [row.connect_ns, row.syn_to_syn_ack_ns, row.syn_ack_to_ack_ns, row.handshake_ns];
-    let mut spans = spans.into_iter().chain([row.syn_wait_ns, row.accept_wait_ns]);
+    let spans = spans.into_iter().chain([row.syn_wait_ns, row.accept_wait_ns]);
     assert!(spans.flatten().all(|span| span >= 0), "{row:?}");
     assert!(row.first_ts <= row.last_ts && row.packets[0] + row.packets[1] > 0, "{row:?}");
 }

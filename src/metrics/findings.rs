@@ -93,7 +93,7 @@ fn accept_queues(out: &mut Vec<Finding>, tables: &Tables) {
         "listeners",
         |_| Severity::Serious,
         |case| {
-            let waited = case.range().map_or_else(String::new, |range| format!(", {range} from its final ACK on"));
+            let waited = case.range().map_or_else(String::new, |range| format!(", {range} from the final ACK on"));
             let who = many(case.connections, "connection");
             format!("accept queue full: {who} kept waiting by it{waited}{}", case.more)
         },

@@ -44,7 +44,7 @@ fn a_full_accept_queue_is_told_with_the_waits() {
         })
     };
     let silent = Draft::to("10.0.0.5:443").handshake(0, 1).changes(Side::Server, &[(0, State::Established)]).done();
-    let text = "accept queue full: 2 connections kept waiting by it, 1.02 s to 7.10 s from its final ACK on, up to 2 at once; \
+    let text = "accept queue full: 2 connections kept waiting by it, 1.02 s to 7.10 s from the final ACK on, up to 2 at once; \
                 the queue holds no more than 1";
     assert_eq!(
         found(vec![full(1_020_000_000).done(), full(7_100_000_000).done(), silent]),
