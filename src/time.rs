@@ -36,6 +36,11 @@ impl Timestamp {
     pub const fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))
     }
+
+    /// The instant `span` before, clamped at the ends of the range.
+    pub const fn minus(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
 }
 
 /// RFC 3339 in UTC with nine digits, as the CSV tables write it: `2026-01-02T03:04:05.000000006Z`.

@@ -16,6 +16,7 @@ use crate::tcp::connection::{Connection, Outcome};
 use crate::tcp::segment::{Addressed, Flags, FrameId, Segment, Undelivered};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::state::{Side, State};
+use crate::tcp::transition::Stimulus;
 use crate::time::Timestamp;
 
 /// One connection with its counters.
@@ -137,7 +138,12 @@ impl Incarnation {
         let (own, peer) = (self.conn.end(side), self.conn.end(side.peer()));
         let ended = Side::BOTH.iter().all(|&each| self.makes_way(each, side, syn, config));
         // Midstream: the SYN is recorded behind what answered it.
-        if own.iss == Some(syn.seq) && (!ended || self.conn.midstream) {
+        // Who refused it is believed less than who asks again: the RST died.
+        let refused = self.conn.life.steps(side).iter().any(|step| {
+            step.from == Some(State::SynSent) && step.to == State::Closed && step.stimulus == Stimulus::RcvRst
+        });
+        if own.iss == Some(syn.seq) && (!ended || self.conn.midstream || refused || self.conn.is_copy_of_syn(side, syn))
+        {
             return Syn::Same;
         }
         if ended && !(self.conn.log.is_empty() || self.conn.midstream && self.conn.life.steps(side).is_empty()) {

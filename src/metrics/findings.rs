@@ -282,6 +282,7 @@ fn meaning(kind: AnomalyKind) -> Option<(Severity, &'static str, &'static str)> 
         K::BadChecksum => (Notice, "path", "× a wrong TCP checksum"),
         K::TruncatedHeader => (Notice, "tap", "× TCP options cut off or broken"),
         K::PawsRejected => (Notice, "TCP", "× a segment too old by its timestamp (PAWS)"),
+        K::OutOfWindow => (Notice, "TCP", "× data or a FIN from far outside the window: stale or forged"),
         K::SplitHandshake => (Notice, "TCP", "× a handshake in four packets"),
         K::KeepAlive | K::RoleFlipped => return None,
     })

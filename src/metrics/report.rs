@@ -21,7 +21,7 @@ pub fn report(
     finish: Finish,
 ) -> ConnectionReport {
     conn.accept_refusal();
-    conn.doubt_silent_handshake();
+    conn.settle_silence(finish.ts());
     let opened = handshake::opening(&conn);
     let silent_server = conn.end(Side::Server).last_sent.is_none();
     if silent_server && !conn.midstream && conn.life.entry(Side::Server, State::Established).is_none() {

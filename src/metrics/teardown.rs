@@ -23,7 +23,7 @@ pub fn active_closer(conn: &Connection) -> Option<ActiveCloser> {
         [None, Some(_)] => Some(ActiveCloser::Server),
         [Some(client), Some(server)] => {
             let (first, second) = if client.0 < server.0 { (client, server) } else { (server, client) };
-            let crossed = first.1.after >= second.0;
+            let crossed = !second.1.is_fin() && first.1.after >= second.0;
             let got_first = second.1.flags.has_all(crate::tcp::segment::Flags::ACK)
                 && conn.end(first.1.side).fin_covered_by(second.1.ack);
             Some(if got_first && !crossed { by(first.1.side) } else { ActiveCloser::Both })

@@ -36,11 +36,14 @@ pub struct Line {
     pub at: Span,
     /// Who sends what; `None` when only time passes.
     pub packet: Option<(Side, Segment)>,
+    /// An ICMP error instead: this segment could not be delivered.
+    pub undelivered: Option<(Side, Segment)>,
     /// What both lanes should show then, client first; `None` is not checked.
     pub expected: [Option<Expected>; 2],
 }
 
-/// An `expect` line: a table, and column=value pairs that one of its rows must have; `none` means no such row.
+/// An `expect` line: a table, and column=value pairs that one of its rows must have; `none` means no such row. A time may also
+/// be `column<=value` or `column>=value`, which an unknown one (an open bound) meets too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     /// Its number in the script, from 1.
@@ -145,18 +148,24 @@ impl Script {
                 ["expect", ref rest @ ..] => {
                     script.expectations.push(expectation(number, rest).map_err(error)?);
                 }
-                [time, ..] if time.starts_with('+') => {
-                    at = Span::from_nanos(at.as_nanos() + duration(&time[1..]).map_err(error)?.as_nanos());
+                [time, ..] if time.starts_with(['+', '-']) => {
+                    let step = duration(&time[1..]).map_err(error)?.as_nanos();
+                    let step = if time.starts_with('-') { -step } else { step };
+                    at = Span::from_nanos(at.as_nanos() + step);
                     let (left, right) = line.split_once('|').unwrap_or((line, ""));
                     let left = left.trim_start().trim_start_matches(time).trim();
-                    let packet = if left == "-" {
-                        None
-                    } else {
+                    let expected = expected(right).map_err(error)?;
+                    let mut now = Line { number, at, packet: None, undelivered: None, expected };
+                    if left != "-" {
                         frame += 1;
                         let ts = numbers.start.plus(at);
-                        Some(packet(left, &mut lanes, ts, frame).map_err(error)?)
-                    };
-                    script.lines.push(Line { number, at, packet, expected: expected(right).map_err(error)? });
+                        if left.split_whitespace().any(|word| word == "unreachable") {
+                            now.undelivered = Some(undelivered(left, &lanes, ts, frame).map_err(error)?);
+                        } else {
+                            now.packet = Some(packet(left, &mut lanes, ts, frame).map_err(error)?);
+                        }
+                    }
+                    script.lines.push(now);
                 }
                 _ => return Err(error(format!("what is this? {line}"))),
             }
@@ -231,6 +240,17 @@ fn opens(last: &Segment) -> bool {
     last.flags.is_bare_syn()
 }
 
+fn is_arrow(word: &&str) -> bool {
+    word.len() >= 3 && word.chars().all(|c| "-<>x~".contains(c)) && word.contains("--")
+}
+
+/// An ICMP error about the last segment of the side that the arrow points to.
+fn undelivered(left: &str, lanes: &[Lane; 2], ts: Timestamp, frame: u64) -> Result<(Side, Segment), String> {
+    let side = if left.starts_with(|c: char| c.is_ascii_alphabetic()) { Side::Server } else { Side::Client };
+    let last = lanes[side.index()].sent.last().ok_or("nothing was sent before")?;
+    Ok((side, Segment { ts, ordinal: frame - 1, frame: FrameId::new(0, frame), ..*last }))
+}
+
 /// Where a packet goes.
 enum Fate {
     Delivered,
@@ -239,9 +259,8 @@ enum Fate {
 }
 
 fn packet(left: &str, lanes: &mut [Lane; 2], ts: Timestamp, frame: u64) -> Result<(Side, Segment), String> {
-    let is_arrow = |word: &str| word.len() >= 3 && word.chars().all(|c| "-<>x~".contains(c)) && word.contains("--");
     let words: Vec<&str> = left.split_whitespace().collect();
-    let arrow = words.iter().position(|word| is_arrow(word)).ok_or("an arrow is wanted")?;
+    let arrow = words.iter().position(is_arrow).ok_or("an arrow is wanted")?;
     let (side, what) = match (&words[..arrow], &words[arrow + 1..]) {
         (what, []) => (Side::Client, what),
         ([], what) => (Side::Server, what),
@@ -260,7 +279,8 @@ fn packet(left: &str, lanes: &mut [Lane; 2], ts: Timestamp, frame: u64) -> Resul
     if let Some(late) = own.late.take() {
         own.received = Some(late);
     }
-    if segment.end().is_after(own.next) || own.sent.is_empty() {
+    let moves = !segment.flags.has_all(Flags::RST) && segment.end().is_after(own.next);
+    if moves || own.sent.is_empty() {
         own.next = segment.end();
     }
     if !segment.flags.has_all(Flags::RST) {
@@ -289,7 +309,7 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
     let mut payload_len = 0;
     let (mut seq, mut ack, mut window, mut again, mut copy, mut no_ack) = (None, None, 1_000, false, false, false);
     let mut options = Options::default();
-    let mut id = None;
+    let (mut id, mut offloaded) = (None, false);
     let mut words = what.iter().peekable();
     while let Some(word) = words.next() {
         match word.split_once('=') {
@@ -297,6 +317,7 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
             Some(("ack", value)) => ack = Some(number(value)?),
             Some(("win", value)) => window = number(value)? as u16,
             Some(("id", value)) => id = Some(number(value)? as u16),
+            Some(("iplen", "0")) => offloaded = true,
             Some(("isn", value)) => {
                 let isn = SeqNum::new(lane.isn.raw().wrapping_add(number(value)?));
                 (lane.isn, lane.next) = (isn, isn);
@@ -324,6 +345,8 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
                         "ACK" => Flags::ACK,
                         "FIN" => Flags::FIN,
                         "RST" => Flags::RST,
+                        "ECE" => Flags::from_bits(0x40),
+                        "CWR" => Flags::from_bits(0x80),
                         _ => return Err(format!("{flag}: no such flag")),
                     });
                 }
@@ -364,7 +387,7 @@ fn segment(what: &[&str], side: Side, lanes: &mut [Lane; 2], ts: Timestamp, fram
         flags,
         window,
         payload_len,
-        ip_len: 40 + payload_len,
+        ip_len: if offloaded { 0 } else { 40 + payload_len },
         ip_id: Some(id.unwrap_or(lane.id)),
         checksum: 0,
         bad_checksum: false,

@@ -1,7 +1,11 @@
 //! Runs a script through the core. In: a script. Out: the reports, or the first line whose expectation fails.
 
-use super::parse::{Expectation, Expected, Mark, Numbers, Script};
+use std::cmp::Ordering;
+use std::iter;
+
+use super::parse::{Expectation, Expected, Line, Mark, Numbers, Script};
 use crate::conntrack::flow::{self, Flow};
+use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::Config;
 use crate::metrics::buckets::Buckets;
 use crate::metrics::ephemeral_ports::{self, PortRange};
@@ -12,7 +16,7 @@ use crate::metrics::rows::{
 };
 use crate::metrics::time_wait::{self, Finish};
 use crate::tcp::connection::Connection;
-use crate::tcp::segment::{Addressed, HostPort};
+use crate::tcp::segment::{Addressed, HostPort, Segment, Undelivered};
 use crate::tcp::state::{Evidence, Side, State};
 use crate::time::{Span, Timestamp};
 
@@ -27,16 +31,42 @@ pub struct Unmet {
 /// Who speaks in a script: client and server.
 pub type Ends = [HostPort; 2];
 
-/// The segments of a script with addresses.
-pub fn addressed(script: &Script, ends: Ends) -> Vec<Addressed> {
-    let addressed = |&(side, segment): &(Side, _)| Addressed {
+/// What passes the tap.
+#[derive(Clone, Copy, Debug)]
+pub enum Passing {
+    /// A segment.
+    Segment(Addressed),
+    /// An ICMP error that quotes one.
+    Undelivered(Undelivered),
+}
+
+/// What a line puts on the wire, with addresses; `None` when it only lets time pass.
+fn passing(script: &Script, line: &Line, ends: Ends) -> Option<Passing> {
+    let addressed = |(side, segment): (Side, Segment)| Addressed {
         src: ends[side.index()],
         dst: ends[if script.alone { side } else { side.peer() }.index()],
         vlan: None,
         tunnel: None,
         segment,
     };
-    script.lines.iter().filter_map(|line| line.packet.as_ref()).map(addressed).collect()
+    let icmp = |Addressed { src, dst, segment: Segment { ts, frame, seq, .. }, .. }| {
+        Passing::Undelivered(Undelivered { ts, frame, src, dst, seq, unreachable: true })
+    };
+    line.packet.map(|packet| Passing::Segment(addressed(packet))).or(line.undelivered.map(addressed).map(icmp))
+}
+
+/// All that a script puts on the wire.
+pub fn wire(script: &Script, ends: Ends) -> Vec<Passing> {
+    script.lines.iter().filter_map(|line| passing(script, line, ends)).collect()
+}
+
+/// The segments of a script with addresses.
+pub fn addressed(script: &Script, ends: Ends) -> Vec<Addressed> {
+    let segment = |passing| match passing {
+        Passing::Segment(addressed) => Some(addressed),
+        Passing::Undelivered(_) => None,
+    };
+    wire(script, ends).into_iter().filter_map(segment).collect()
 }
 
 /// Runs a script through one flow, lane by lane. Returns its reports, in order.
@@ -48,23 +78,23 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
     let mut flow: Option<Flow> = None;
     let mut reports = Vec::new();
     let mut retracted = [0; 2];
-    let mut segments = addressed(script, ends).into_iter();
     for line in &script.lines {
-        if line.packet.is_some() {
-            let Some(segment) = segments.next() else { break };
-            let (_, direction) = flow::key_of(&segment);
-            match &mut flow {
-                None => flow = Some(Flow::new(&segment, direction)),
-                Some(flow) => {
-                    if let Some(ended) = flow.feed(&segment, direction, &config) {
-                        reports.push(ended);
-                        let of = |side| {
-                            flow.connection().life.retracted().iter().filter(|(whose, _)| *whose == side).count()
-                        };
-                        retracted = Side::BOTH.map(of);
-                    }
+        match (passing(script, line, ends), &mut flow) {
+            (Some(Passing::Segment(segment)), None) => {
+                flow = Some(Flow::new(&segment, flow::key_of(&segment).1));
+            }
+            (Some(Passing::Segment(segment)), Some(flow)) => {
+                if let Some(ended) = flow.feed(&segment, flow::key_of(&segment).1, &config) {
+                    reports.push(ended);
+                    let of =
+                        |side| flow.connection().life.retracted().iter().filter(|(whose, _)| *whose == side).count();
+                    retracted = Side::BOTH.map(of);
                 }
             }
+            (Some(Passing::Undelivered(icmp)), Some(flow)) => {
+                flow.undelivered(&icmp, FlowKey::new(icmp.src, icmp.dst).1);
+            }
+            (Some(Passing::Undelivered(_)) | None, _) => {}
         }
         let Some(flow) = &flow else { continue };
         let dst = ends[usize::from(!script.alone)];
@@ -157,12 +187,18 @@ fn meets(
     };
     let matches = |row: &Vec<(&str, Cell)>| -> Result<bool, String> {
         for (column, want) in &expectation.columns {
+            let name = column.trim_end_matches(['<', '>']);
             let (_, cell) =
-                row.iter().find(|(name, _)| name == column).ok_or_else(|| format!("{column}: no such column"))?;
+                row.iter().find(|(known, _)| *known == name).ok_or_else(|| format!("{name}: no such column"))?;
             let same = match cell {
                 Cell::Text(text) => text == want,
-                Cell::Nanos(None) => want == "null",
-                Cell::Nanos(Some(nanos)) => want != "null" && super::parse::duration(want)?.as_nanos() == *nanos,
+                Cell::Nanos(None) => want == "null" || name != column,
+                Cell::Nanos(Some(_)) if want == "null" => false,
+                Cell::Nanos(Some(nanos)) => match nanos.cmp(&super::parse::duration(want)?.as_nanos()) {
+                    Ordering::Less => column.ends_with('<'),
+                    Ordering::Equal => true,
+                    Ordering::Greater => column.ends_with('>'),
+                },
             };
             if !same {
                 return Ok(false);
@@ -339,11 +375,15 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
                     ("attempt", word(row.attempt)),
                     ("ts", at(Some(row.ts))),
                     ("frame", word(row.frame.number())),
+                    ("first_fin_ts", at(Some(row.first_fin_ts))),
                     ("since_previous_ns", Cell::Nanos(row.since_previous_ns)),
                     ("sender_state", optional(row.sender_state)),
                     ("receiver_state", optional(row.receiver_state)),
                     ("cause", word(row.cause)),
                     ("backoff", optional(row.backoff)),
+                    ("repeated_by", word(row.repeated_by)),
+                    ("payload_bytes", word(row.payload_bytes)),
+                    ("first_payload_bytes", word(row.first_payload_bytes)),
                 ]
             },
         ),
@@ -362,6 +402,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
                     ("at_least_ns", Cell::Nanos(row.at_least_ns)),
                     ("at_most_ns", Cell::Nanos(row.at_most_ns)),
                     ("duration_ns", Cell::Nanos(row.duration_ns)),
+                    ("assumed_ns", Cell::Nanos(Some(row.assumed_ns))),
                 ]
             },
         ),
@@ -386,5 +427,9 @@ fn each<R>(
     rows: fn(&ConnectionReport) -> &Vec<R>,
     cells: impl Fn(&R) -> Row,
 ) -> Vec<Row> {
-    reports.iter().flat_map(|report| rows(report).iter().map(&cells)).collect()
+    let numbered = |(index, report)| {
+        let cells = &cells;
+        rows(report).iter().map(move |row| iter::once(("incarnation", word(index + 1))).chain(cells(row)).collect())
+    };
+    reports.iter().enumerate().flat_map(numbered).collect()
 }

@@ -40,6 +40,8 @@ words! {
         TruncatedHeader = "truncated_header",
         /// A timestamp so old that the receiver throws the segment away (RFC 7323 5).
         PawsRejected = "paws_rejected",
+        /// Data or a FIN from far beyond the receiver's window: its alleged sender did not send it, or sent it in vain.
+        OutOfWindow = "out_of_window",
         /// A handshake in four packets.
         SplitHandshake = "split_handshake",
         /// The roles were guessed wrong at first.

@@ -2,9 +2,9 @@
 
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
-use super::hindsight::{self, Arrived};
 use super::life::Life;
 use super::log::{Crossing, Note, only};
+use super::reach::{Arrived, arrived};
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -16,8 +16,15 @@ use crate::time::{Span, Timestamp};
 /// repeat tell a long log again.
 const MAX_NOTES: usize = 256;
 
-/// Whoever answers a SYN within this stands beside the tap: nothing is lost in between.
+/// Retransmission timers start at a second (RFC 6298 2.1) but some stacks try sooner; a SYN that comes this much later with the same
+/// timestamp is no new one.
+const TICK: Span = Span::from_millis(100);
+
+/// Whoever answers the handshake within this stands beside the tap: nothing is lost or waits in between.
 const BESIDE_THE_TAP: Span = Span::from_micros(100);
+/// What an endpoint beside the tap may take from its close() to its FIN, or from a packet to the change that it makes. Seen on Linux:
+/// tens of microseconds; longer while the application holds the socket.
+const BESIDE_IT_TAKES: Span = Span::from_millis(1);
 
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +67,8 @@ pub struct Connection {
     refusal: Option<Box<Note>>,
     /// The client sent the same data again.
     pub(super) data_repeated: bool,
+    /// The segment in hand was overtaken on the way by a later one of its sender.
+    late: bool,
     /// The side that was sent an RST or SYN which it must not accept, and has not sent anything since.
     challenged: Option<Side>,
     latest: Option<Timestamp>,
@@ -95,6 +104,7 @@ impl Connection {
             stale_reset: None,
             refusal: None,
             data_repeated: false,
+            late: false,
             challenged: None,
             latest: None,
         }
@@ -126,12 +136,15 @@ impl Connection {
     /// Takes the next segment, sent by `side`.
     pub fn feed(&mut self, side: Side, seg: &Segment) -> Outcome {
         self.note_oddities(side, seg);
-        if let Some(copy) = self.end_mut(side).copy_of_recent(seg) {
+        let copy = self.end_mut(side).copy_of_recent(seg);
+        let copy = copy.or_else(|| self.is_copy_of_syn(side, seg).then_some(Copy::Network));
+        if let Some(copy) = copy {
             if copy == Copy::Tap {
                 self.anomalies.note(AnomalyKind::CapturedTwice, side, seg, String::new);
             }
             return Outcome { copy: Some(copy), ..Outcome::default() };
         }
+        self.late = self.end(side).overtaken(seg);
         if self.challenged == Some(side) {
             self.challenged = None;
             let says_nothing_new = self.end(side).snd_nxt() == Some(seg.seq) && self.end(side).rcv_nxt == Some(seg.ack);
@@ -144,7 +157,7 @@ impl Connection {
         } else {
             self.refute_resets(side, seg);
             // Whoever speaks on shows that the doubtful RST was not accepted.
-            if let Some(refusal) = self.refusal.take() {
+            if let Some(refusal) = self.refusal.take_if(|_| !self.late) {
                 self.note_ignored_rst(refusal.side, refusal.ts, refusal.frame, refusal.seq);
             }
             if seg.flags.is_bare_syn() {
@@ -155,7 +168,9 @@ impl Connection {
                 self.feed_ordinary(side, seg)
             }
         };
-        self.end_mut(side).last_seen = Some(seg.ts);
+        let end = self.end_mut(side);
+        end.last_seen = Some(seg.ts);
+        end.last_id = seg.ip_id.filter(|&id| id != 0).or(end.last_id);
         if !seg.flags.has_all(Flags::RST) {
             let end = self.end_mut(side);
             end.last_sent = Some(seg.ts);
@@ -167,6 +182,24 @@ impl Connection {
             self.prove(side, seg);
         }
         outcome
+    }
+
+    /// A SYN that the network delivers a second time, long after: a client that repeats one stamps it anew.
+    pub fn is_copy_of_syn(&self, side: Side, syn: &Segment) -> bool {
+        let same = |note: &Note| {
+            note.side == side
+                && note.flags.is_bare_syn()
+                && note.seq == syn.seq
+                && note.timestamps.is_some()
+                && note.timestamps == syn.options.timestamps
+                && syn.ts.since(note.ts) > TICK
+        };
+        syn.flags.is_bare_syn() && self.log.iter().any(same)
+    }
+
+    /// Was the segment in hand overtaken by a later one of its sender?
+    pub(super) const fn is_late(&self) -> bool {
+        self.late
     }
 
     /// `side` is sent a SYN that it must not accept (RFC 5961 4).
@@ -184,7 +217,8 @@ impl Connection {
             self.stale_reset = None;
         }
         if repeat {
-            self.disprove(side, seg.ts, &[Stimulus::RcvSynAck, Stimulus::RcvSyn], Crossing::ActsLater);
+            let needless = [Stimulus::RcvSynAck, Stimulus::RcvSyn, Stimulus::RcvRst];
+            self.disprove(side, seg.ts, &needless, Crossing::ActsLater);
             if !self.end(self.peer(side)).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
@@ -232,6 +266,9 @@ impl Connection {
     fn feed_syn_ack(&mut self, side: Side, seg: &Segment) -> Outcome {
         let peer = self.peer(side);
         let repeat = self.end(side).syn_ack && self.end(side).iss == Some(seg.seq);
+        if repeat && self.late {
+            return Outcome { repeat, ..Outcome::default() };
+        }
         let answers = match self.end(peer).iss {
             Some(iss) => {
                 let furthest = iss.plus(1 + self.end(peer).syn_data);
@@ -303,18 +340,22 @@ impl Connection {
         let peers = || self.log.iter().filter(|note| note.to == side);
         let echoes_ack = peers().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && echoes(note))
             && !peers().any(|note| note.flags.is_bare_syn() && echoes(note));
-        let beside = end.reach.is_some_and(|reach| reach < BESIDE_THE_TAP);
-        let arrived = |covered: Option<Timestamp>| {
-            covered.is_some_and(|ts| hindsight::arrived(end.reach, seg.ts.since(ts)) == Arrived::Yes)
-        };
+        let beside = self.is_beside_the_tap(side);
+        let had_arrived =
+            |covered: Option<Timestamp>| covered.is_some_and(|ts| arrived(end.reach, seg.ts.since(ts)) == Arrived::Yes);
         let [first, second] = end.syn_ack_covered;
-        arrived(second) || arrived(first) && (echoes_ack || beside)
+        had_arrived(second) || had_arrived(first) && (echoes_ack || beside)
     }
 
     /// Everything without SYN and RST.
     fn feed_ordinary(&mut self, side: Side, seg: &Segment) -> Outcome {
         let peer = self.peer(side);
         let fin = seg.flags.has_all(Flags::FIN);
+        if seg.seg_len() > 0 && self.end(side).is_forged(self.end(peer), seg) {
+            self.anomalies.note(AnomalyKind::OutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
+            self.challenged = Some(peer);
+            return Outcome::default();
+        }
         let mut note = self.note(side, seg);
         let mut crossed = false;
         let mut outcome = Outcome::default();
@@ -328,7 +369,7 @@ impl Connection {
             outcome.repeat = self.end_mut(side).fin_is_repeat(seg.end());
         }
         note.repeat = outcome.repeat;
-        if outcome.repeat && self.end(side).fin_end == Some(seg.end()) {
+        if outcome.repeat && self.end(side).fin_end == Some(seg.end()) && !self.late {
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::ActsLater);
             if !self.end(side).fin_acked {
                 self.doubt(side, seg.ts, Stimulus::RcvFin);
@@ -368,7 +409,12 @@ impl Connection {
             self.end_mut(peer).fin_unanswered = false;
         }
         if let Some(ack) = seg.acknowledges() {
-            self.end_mut(side).rcv_nxt = Some(ack);
+            if let Some(sent) = self.end(peer).last_advance(ack) {
+                self.end_mut(side).answered_within(seg.ts.since(sent));
+            }
+            if !self.late {
+                self.end_mut(side).rcv_nxt = Some(ack);
+            }
             self.check_ack(side, seg, ack);
             let belongs = self.midstream || self.end(side).iss.is_some() || self.end(peer).syn_acceptably_acked(ack);
             if belongs {
@@ -381,6 +427,7 @@ impl Connection {
                 }
                 end.acked(ack, seg.ts);
             }
+            self.arrived_out_of_order(side, seg, ack);
             self.arrived_unseen(side, seg);
             if self.end(peer).fin_covered_by(ack) {
                 self.echoed(side, seg, Stimulus::RcvFin);
@@ -448,8 +495,13 @@ impl Connection {
             && !seg.flags.has_all(Flags::ACK)
             && !self.end(peer).syn_ack
             && self.end(peer).last_sent.is_some();
+        let bare = !seg.flags.has_all(Flags::ACK);
         if state == Some(State::Closed) {
-            self.life.confirm_last(side, seg.ts);
+            if bare {
+                self.life.confirm_last(side, seg.ts);
+            } else {
+                self.resets_cross(side, seg.ts);
+            }
         }
         match verdict {
             Verdict::Accepted => {}
@@ -468,14 +520,13 @@ impl Connection {
             self.stale_reset = Some(side);
             return Outcome::default();
         }
-        // A bare RST with the acknowledged number answers a SYN-ACK that no socket had asked for.
-        let never_open = seg.flags.bits() & Flags::ACK.bits() == 0
-            && self
-                .life
-                .last_step(side)
-                .is_some_and(|step| step.stimulus == Stimulus::RcvSynAck && step.confirmed.is_none());
-        if never_open {
-            self.disprove_all(side, &[Stimulus::RcvSynAck]);
+        // A bare RST comes from where there is no socket (RFC 9293 3.10.7.1): what it answers changed nothing there.
+        let unproved = self.life.last_step(side).filter(|step| bare && step.confirmed.is_none());
+        match unproved.map(|step| step.stimulus) {
+            Some(answered @ (Stimulus::RcvSynAck | Stimulus::RcvAckOfSyn | Stimulus::RcvFin)) => {
+                self.disprove_all(side, &[answered])
+            }
+            _ => self.fin_crosses_reset(side, seg),
         }
         let mut note = self.note(side, seg);
         note.snd = Stimuli::NONE.with(Stimulus::SndRst);
@@ -534,8 +585,21 @@ impl Connection {
         } else if self.fin_was_not_waiting(side, seg) {
             // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
             note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
+            if self.is_beside_the_tap(side) {
+                note.known_ts = note.known_ts.max(Some(seg.ts.minus(BESIDE_IT_TAKES)));
+            }
+        }
+        // A listener with a full accept queue, or one that waits for data, ignores the ACK that arrived.
+        let last_ack = self.state(note.to) == Some(State::SynReceived);
+        if self.is_beside_the_tap(note.to) && !last_ack {
+            note.arrived_by = Some(seg.ts.plus(BESIDE_IT_TAKES));
         }
         note
+    }
+
+    /// Is the capture taken on `side`'s own host, or as good as?
+    fn is_beside_the_tap(&self, side: Side) -> bool {
+        self.end(side).nearest.is_some_and(|least| least < BESIDE_THE_TAP)
     }
 
     /// Did `side` close only after all that it had received by its last packet? Not if the FIN waited behind data, or for the peer's

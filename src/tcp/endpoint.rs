@@ -19,6 +19,12 @@ const NETWORK_COPY: Span = Span::from_secs(3);
 /// SYN or SYN-ACK came so too: no timer repeats a SYN so soon, but some loopback stacks do send the very same FIN thrice.
 const UNNUMBERED_COPY: Span = Span::from_millis(1);
 
+/// Retransmission timers of SYNs start at a second (RFC 6298 2.1), in some stacks at less, but never at this.
+const SOONEST_SYN: Span = Span::from_millis(150);
+
+/// Senders count their IPv4 identifications up; one that lies at most this far behind the last is of a packet that was overtaken.
+const OVERTAKEN_IDS: u16 = 64;
+
 /// The same packet seen twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Copy {
@@ -37,6 +43,8 @@ pub struct Timestamps {
     pub value: Option<u32>,
     /// The newest TSecr, of segments that acknowledge.
     pub echo: Option<u32>,
+    /// It sends them with more than its SYN.
+    agreed: bool,
 }
 
 impl Timestamps {
@@ -44,6 +52,7 @@ impl Timestamps {
     pub fn take(&mut self, seg: &Segment, peer: Self) {
         let Some((value, echo)) = seg.options.timestamps else { return };
         self.first.get_or_insert((value, seg.ts));
+        self.agreed |= !seg.flags.has_all(Flags::SYN);
         let newer = |new: u32, old: Option<u32>| old.is_none_or(|old| SeqNum::new(new).is_after(SeqNum::new(old)));
         if newer(value, self.value) {
             self.value = Some(value);
@@ -52,6 +61,16 @@ impl Timestamps {
         let sent = peer.value.is_some_and(|sent| SeqNum::new(sent).is_at_or_after(SeqNum::new(echo)));
         if seg.flags.has_all(Flags::ACK) && sent && newer(echo, self.echo) {
             self.echo = Some(echo);
+        }
+    }
+
+    /// Was `seg` made before the newest that the endpoint sent? One without a timestamp, where they were agreed on, has some other
+    /// origin (RFC 7323 3.2). `None`: no timestamps tell.
+    fn older(self, seg: &Segment) -> Option<bool> {
+        match (seg.options.timestamps, self.value) {
+            (Some((value, _)), Some(newest)) => Some(SeqNum::new(newest).is_after(SeqNum::new(value))),
+            (None, Some(_)) if self.agreed => Some(true),
+            _ => None,
         }
     }
 
@@ -121,8 +140,10 @@ pub struct Endpoint {
     pub spoke: bool,
     /// It once advertised a window of 0.
     pub window_closed: bool,
-    /// The newest TSval it sent, and the newest it echoed: its TS.Recent (RFC 7323 4.3).
+    /// Its timestamps, and what it echoes of its peer's.
     pub timestamps: Timestamps,
+    /// The IPv4 identification of its last packet that had one.
+    pub last_id: Option<u16>,
     /// The sequence number of the first bare ACK that lay beyond all it had been seen to send, and its note: where a FIN unseen by
     /// the tap may end.
     pub ahead: Option<(SeqNum, usize)>,
@@ -132,8 +153,10 @@ pub struct Endpoint {
     pub fin_unanswered: bool,
     /// The peer acknowledged its FIN, in whatever segment.
     pub fin_acked: bool,
-    /// From the tap to the endpoint and back, the least seen.
+    /// From the tap to the endpoint and back, as the handshake's halves say.
     pub reach: Option<Span>,
+    /// The least that it took to acknowledge something: it is no farther away.
+    pub nearest: Option<Span>,
     advances: [Option<(SeqNum, Timestamp)>; ADVANCES],
     recent: [Option<(u64, Timestamp)>; FINGERPRINTS],
     newest: u8,
@@ -155,8 +178,12 @@ impl Endpoint {
                     self.doubled = true;
                     Some(Copy::Tap)
                 }
+                // No timer repeats a SYN so soon.
+                false if apart <= SOONEST_SYN && seg.flags.has_all(Flags::SYN) => Some(Copy::Network),
                 // What the sender itself repeats carries the time of the repeat.
-                false if apart <= NETWORK_COPY && self.timestamps.would_have_ticked(ts, apart) => Some(Copy::Network),
+                false if apart <= NETWORK_COPY && self.timestamps.would_have_ticked(seg.ts, apart) => {
+                    Some(Copy::Network)
+                }
                 _ => None,
             };
             if copy.is_some() {
@@ -166,6 +193,13 @@ impl Endpoint {
         self.newest = (self.newest + 1) % FINGERPRINTS as u8;
         self.recent[usize::from(self.newest)] = Some((print, seg.ts));
         None
+    }
+
+    /// Did a later packet of its own overtake this one on the way to the tap? Then it says nothing of what the endpoint knows now.
+    pub fn overtaken(&self, seg: &Segment) -> bool {
+        let behind = |id: u16| self.last_id.is_some_and(|last| (1..=OVERTAKEN_IDS).contains(&last.wrapping_sub(id)));
+        let older_id = seg.ip_id.is_some_and(|id| id != 0 && behind(id));
+        self.timestamps.older(seg).unwrap_or(older_id)
     }
 
     /// SND.NXT.
@@ -207,6 +241,21 @@ impl Endpoint {
     /// When the packet passed that first brought the peer to `ack`: whoever acknowledges it sent that later.
     pub fn sent_up_to(&self, ack: SeqNum) -> Option<Timestamp> {
         self.advances.iter().flatten().find(|(end, _)| ack.is_at_or_after(*end)).map(|&(_, ts)| ts)
+    }
+
+    /// Could it not have sent `seg` to `receiver`, whose window ends long before? Its timestamp can show that it did, and that the tap
+    /// missed what lies between. Without both window scales it cannot be told.
+    pub fn is_forged(&self, receiver: &Self, seg: &Segment) -> bool {
+        let (Some(next), Some(_), Some(_)) = (self.snd_nxt(), self.iss, receiver.iss) else { return false };
+        let base = self.snd_una.filter(|una| una.is_after(next)).unwrap_or(next);
+        let window = (u32::from(receiver.window) << receiver.window_scale).max(u32::from(u16::MAX));
+        seg.seq.is_after(base.plus(window)) && self.timestamps.older(seg) != Some(false)
+    }
+
+    /// When it sent what ends at `ack`, if that is the last it sent and not acknowledged yet.
+    pub fn last_advance(&self, ack: SeqNum) -> Option<Timestamp> {
+        let (end, ts) = self.advances[0]?;
+        (end == ack && self.snd_una != Some(ack)).then_some(ts)
     }
 
     /// The peer acknowledged up to `ack`.
@@ -283,10 +332,18 @@ impl Endpoint {
         all_acked && (had_arrived || self.sent.bytes() == 0)
     }
 
-    /// The endpoint answered within `span`: it can be no farther away.
+    /// The endpoint answered its part of the handshake within `span`.
     pub fn reached_within(&mut self, span: Span) {
         if span.as_nanos() >= 0 && self.reach.is_none_or(|reach| span < reach) {
             self.reach = Some(span);
+        }
+        self.answered_within(span);
+    }
+
+    /// The endpoint acknowledged something after `span`.
+    pub fn answered_within(&mut self, span: Span) {
+        if span.as_nanos() >= 0 && self.nearest.is_none_or(|least| span < least) {
+            self.nearest = Some(span);
         }
     }
 }

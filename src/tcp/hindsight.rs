@@ -2,42 +2,15 @@
 //! In: a segment that contradicts or proves a belief. Out: the notes' marks, and both lives told again.
 
 use super::anomaly::AnomalyKind;
-use super::connection::Connection;
+use super::connection::{Connection, Reset};
 use super::life::Step;
 use super::log::{Acted, Crossing, Note, only};
+use super::reach::{Arrived, SLOW_ANSWER, arrived};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
 use super::transition::{Stimuli, Stimulus};
 use crate::time::{Span, Timestamp};
-
-/// An endpoint may take this long to answer beyond the round trip.
-const SLOW_ANSWER: Span = Span::from_millis(1);
-/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived. Satellites are no farther.
-const UNKNOWN_REACH: Span = Span::from_secs(3);
-
-/// Had a packet arrived when its receiver sent one that passed the tap later?
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrived {
-    /// There was time enough, half a round trip to spare.
-    Yes,
-    /// The distance is not known.
-    Perhaps,
-    /// They crossed.
-    No,
-}
-
-/// Had a packet arrived that passed `before` ago, at an endpoint `reach` away?
-pub(super) fn arrived(reach: Option<Span>, before: Span) -> Arrived {
-    match reach {
-        Some(reach) if before.as_nanos() > reach.plus(SLOW_ANSWER).as_nanos().saturating_add(reach.as_nanos() / 2) => {
-            Arrived::Yes
-        }
-        Some(_) => Arrived::No,
-        None if before > UNKNOWN_REACH => Arrived::Yes,
-        None => Arrived::Perhaps,
-    }
-}
 
 impl Connection {
     /// `side` sends at `ts` what it would not have sent had it got `needless`: whatever passed towards it early enough to have
@@ -102,22 +75,28 @@ impl Connection {
         }
     }
 
-    /// `side` answers and echoes the timestamp of one copy alone (RFC 7323 4.3): that copy had arrived. Of SYNs and SYN-ACKs the first
-    /// to arrive is the one echoed, so none before it had.
+    /// `side` answers and echoes the timestamp of a copy (RFC 7323 4.3): that copy had arrived. Of SYNs and SYN-ACKs the first to arrive is
+    /// the one echoed, so none before it had.
     pub(super) fn echoed(&mut self, side: Side, seg: &Segment, stimulus: Stimulus) {
         if self.log_is_full() {
             return;
         }
         let Some((_, echo)) = seg.options.timestamps else { return };
         let is_copy = |note: &Note| note.to == side && note.rcv.has(stimulus);
-        let is_echoed = |note: &Note| is_copy(note) && note.timestamps.is_some_and(|(value, _)| value == echo);
-        let Some(index) = self.log.iter().position(is_echoed) else { return };
-        if self.log[index + 1..].iter().any(is_echoed) {
+        let value = |note: &Note| note.timestamps.map(|(value, _)| SeqNum::new(value));
+        let echo = SeqNum::new(echo);
+        let is_echoed = |note: &Note| is_copy(note) && value(note) == Some(echo);
+        // TS.Recent never goes back, so a FIN with a newer timestamp is not the one that was accepted first.
+        let is_older = |note: &Note| is_copy(note) && value(note).is_some_and(|value| echo.is_at_or_after(value));
+        let handshake = matches!(stimulus, Stimulus::RcvSyn | Stimulus::RcvSynAck);
+        let found = |note: &Note| if handshake { is_echoed(note) } else { is_older(note) };
+        let Some(index) = self.log.iter().rposition(found) else { return };
+        if handshake && self.log[..index].iter().any(is_echoed) {
             return;
         }
         let mut changed = self.log[index].acted != Acted::Believed;
         self.log[index].acted = Acted::Believed;
-        if matches!(stimulus, Stimulus::RcvSyn | Stimulus::RcvSynAck) {
+        if handshake {
             for note in self.log[..index].iter_mut().filter(|note| is_copy(note)) {
                 changed |= note.acted != Acted::Disproved;
                 note.acted = Acted::Disproved;
@@ -147,15 +126,37 @@ impl Connection {
         self.retell();
     }
 
-    /// The handshake's last ACK passed, its sender repeated data behind it, and nothing ever came of either: no packet shows that
-    /// the server got them.
-    pub fn doubt_silent_handshake(&mut self) {
-        let server = self.end(Side::Server);
-        if !server.syn_ack || server.spoke || !self.data_repeated {
-            return;
+    /// Nothing comes any more; the packets end at `end`. What was repeated and never answered may never have arrived, its last copy as little
+    /// as those before.
+    pub fn settle_silence(&mut self, end: Timestamp) {
+        for side in Side::BOTH {
+            let repeated = self.log.iter().any(|note| note.side == side && note.is_fin() && note.repeat);
+            if repeated && !self.end(side).fin_acked {
+                self.doubt_last(side, Stimulus::RcvFin);
+            }
         }
-        for note in self.log.iter_mut().filter(|note| note.side == Side::Client && note.acted == Acted::Believed) {
-            if note.rcv.has(Stimulus::RcvAckOfSyn) {
+        if self.handshake_went_unheard(end) {
+            self.doubt_last(Side::Client, Stimulus::RcvAckOfSyn);
+        }
+    }
+
+    /// The server said nothing but SYN-ACKs, and the client repeated its data, or the next SYN-ACK was not yet due: their timer doubles.
+    fn handshake_went_unheard(&self, end: Timestamp) -> bool {
+        let server = self.end(Side::Server);
+        let mut syn_acks = self.log.iter().rev().filter(|note| note.side == Side::Server && note.flags.is_syn_ack());
+        let waits = match (syn_acks.next(), syn_acks.next()) {
+            (Some(last), Some(before)) => {
+                end.since(last.ts).as_nanos() / 3 < last.ts.since(before.ts).as_nanos()
+                    && self.log.iter().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && note.acted == Acted::Disproved)
+            }
+            _ => false,
+        };
+        server.syn_ack && !server.spoke && (self.data_repeated || waits)
+    }
+
+    fn doubt_last(&mut self, side: Side, stimulus: Stimulus) {
+        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
+            if note.rcv.has(stimulus) {
                 note.acted = Acted::Doubtful;
             }
         }
@@ -180,10 +181,61 @@ impl Connection {
         }
     }
 
+    /// `side` resets with an acknowledgement that does not cover its peer's FIN: it had not got that.
+    pub(super) fn fin_crosses_reset(&mut self, side: Side, seg: &Segment) {
+        let Some(ack) = seg.acknowledges() else { return };
+        if self.log_is_full() || self.end(self.peer(side)).fin_covered_by(ack) {
+            return;
+        }
+        let reset = self.log.len();
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin)) {
+            changed |= note.after != reset;
+            note.after = reset;
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    /// No RST that passed towards `side` lately had arrived when it sent what comes next.
+    fn defer_resets(&mut self, side: Side, ts: Timestamp) {
+        let (next, reach) = (self.log.len(), self.end(side).reach);
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvRst)) {
+            if arrived(reach, ts.since(note.ts)) != Arrived::Yes {
+                note.after = next;
+            }
+        }
+    }
+
+    /// `side` resets on its own, though an RST had passed on its way to it: they cross.
+    pub(super) fn resets_cross(&mut self, side: Side, ts: Timestamp) {
+        let crossed = self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvRst);
+        if crossed && !self.log_is_full() {
+            self.defer_resets(side, ts);
+            self.retell();
+        }
+    }
+
+    /// `side` acknowledges less than its peer's FIN but has selectively acknowledged that: something before it is missing, so it waits.
+    pub(super) fn arrived_out_of_order(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
+        let peer = self.peer(side);
+        let end = self.end_mut(peer);
+        let sacked = end.fin_end.is_some() && seg.options.sack.map(|(_, right)| right) == end.fin_end;
+        if !sacked || end.fin_covered_by(ack) || self.log_is_full() {
+            return;
+        }
+        self.end_mut(peer).fin_waits = true;
+        for note in self.log.iter_mut().filter(|note| note.to == side) {
+            note.rcv = note.rcv.without(Stimulus::RcvFin);
+        }
+        self.retell();
+    }
+
     /// A packet of `side`'s own after an RST ended it: if the RST had had time to arrive it was not accepted, else they crossed
     /// and it stands. After an RST of its own, that one was not its own.
     pub(super) fn refute_resets(&mut self, side: Side, seg: &Segment) {
-        if self.log_is_full() || self.state(side) != Some(State::Closed) {
+        if self.log_is_full() || self.is_late() || self.state(side) != Some(State::Closed) {
             return;
         }
         let Some(step) = self.life.last_step(side) else { return };
@@ -193,7 +245,10 @@ impl Connection {
             self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
         }
         match stimulus {
-            Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Disproved,
+            // It was on its way to them when they closed.
+            Stimulus::RcvRst if !arrived_before && seg.flags.has_all(Flags::FIN) => self.defer_resets(side, seg.ts),
+            // It may also just have been slow.
+            Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Doubtful,
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
                 self.log[index].sent = false;
                 if self.state(self.peer(side)) == Some(State::Closed)
@@ -204,16 +259,16 @@ impl Connection {
             }
             _ => return,
         }
-        let note = &self.log[index];
-        if self.reset.is_some_and(|reset| reset.note == index) && (note.acted == Acted::Disproved || !note.sent) {
-            self.reset = None;
-        }
         self.retell();
     }
 
     /// `side` was believed to have got the last ACK and gone, yet sends more: that ACK did not reach it.
     pub(super) fn refute_last_ack(&mut self, side: Side, seg: &Segment) {
-        let gone = self.state(side) == Some(State::Closed)
+        // What had been acknowledged long before may come again out of the network.
+        let old = seg.payload_len > 0 && self.end(side).snd_una.is_some_and(|una| una.is_at_or_after(seg.end()));
+        let gone = !old
+            && !self.is_late()
+            && self.state(side) == Some(State::Closed)
             && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
         if gone {
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::Stands);
@@ -320,11 +375,15 @@ impl Connection {
         let mut note = Note::new(peer, side, seg, self.log.len());
         note.rcv = Stimuli::NONE.with(Stimulus::RcvFin);
         note.proof = self.end(peer).fin_end;
+        note.since = self.log.iter().find(|note| note.side == peer && note.is_fin()).map(|fin| fin.ts);
         self.push(note);
     }
 
     /// Both lives anew, from the marks as they are now.
     pub(super) fn retell(&mut self) {
+        let counts =
+            |reset: &Reset| self.log.get(reset.note).is_none_or(|note| note.sent && note.acted == Acted::Believed);
+        self.reset = self.reset.filter(counts);
         self.life.retell(&self.log, Self::start(self.midstream));
     }
 }

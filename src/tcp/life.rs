@@ -67,8 +67,8 @@ pub struct Life {
     state: [Option<State>; 2],
     steps: [Vec<Step>; 2],
     retracted: Vec<(Side, Step)>,
-    /// The first doubtful note that could have caused the step after it.
-    doubt: [Option<(Stimulus, Timestamp)>; 2],
+    /// When the first doubtful note passed that could have caused what has not happened yet.
+    doubts: [Vec<(Stimulus, Timestamp)>; 2],
     deferred: bool,
 }
 
@@ -80,7 +80,7 @@ impl Life {
             state: start,
             steps: [Vec::new(), Vec::new()],
             retracted: Vec::new(),
-            doubt: [None; 2],
+            doubts: [Vec::new(), Vec::new()],
             deferred: false,
         }
     }
@@ -122,7 +122,7 @@ impl Life {
         let before = std::mem::take(&mut self.steps);
         self.start = start;
         self.state = start;
-        self.doubt = [None; 2];
+        self.doubts.iter_mut().for_each(Vec::clear);
         self.deferred = log.iter().enumerate().any(|(index, note)| note.after != index);
         for index in 0..log.len() {
             self.tell(log, index);
@@ -174,11 +174,14 @@ impl Life {
                 }
             }
             Acted::Doubtful => {
-                let state = self.state[receiver.index()];
-                let would = note.rcv.received().find(|&stimulus| transition::next(state, stimulus).is_some());
-                let doubt = &mut self.doubt[receiver.index()];
-                if let (None, Some(stimulus)) = (&doubt, would) {
-                    *doubt = Some((stimulus, note.ts));
+                let mut state = self.state[receiver.index()];
+                let doubts = &mut self.doubts[receiver.index()];
+                for stimulus in note.rcv.received() {
+                    let Some(rule) = transition::next(state, stimulus) else { continue };
+                    state = Some(rule.to);
+                    if !doubts.iter().any(|doubt| doubt.0 == stimulus) {
+                        doubts.push((stimulus, note.ts));
+                    }
                 }
             }
             Acted::Disproved => {}
@@ -194,8 +197,10 @@ impl Life {
             Evidence::Observed => (note.known_ts, Some(note.ts)),
             _ if note.unseen => (None, Some(note.ts).filter(|_| stimulus != Stimulus::RcvAckOfFin)),
             Evidence::Inferred | Evidence::Assumed => {
-                let doubt = self.doubt[side.index()].take().filter(|doubt| doubt.0 == stimulus);
-                (Some(doubt.map_or(note.ts, |doubt| doubt.1)), None)
+                let doubts = &mut self.doubts[side.index()];
+                let doubt = doubts.iter().position(|doubt| doubt.0 == stimulus).map(|index| doubts.swap_remove(index));
+                let by = note.arrived_by.filter(|_| note.after == index);
+                (Some(doubt.map_or(note.since.unwrap_or(note.ts), |doubt| doubt.1)), by)
             }
         };
         self.state[side.index()] = Some(rule.to);
@@ -290,12 +295,13 @@ impl Life {
             for step in steps.iter_mut() {
                 earliest = earliest.max(step.earliest);
                 step.earliest = earliest;
-                if step.latest.is_none() {
-                    step.latest = step.confirmed;
-                }
-                if step.follows_its_packet() {
-                    step.latest = step.latest.map(|ts| ts.plus(AFTER_ITS_PACKET));
-                }
+                let slack = if step.follows_its_packet() { AFTER_ITS_PACKET } else { Span::ZERO };
+                let shown = step.confirmed.map(|ts| ts.plus(slack));
+                step.latest = match (step.latest, shown) {
+                    (Some(known), Some(shown)) if step.evidence == Evidence::Inferred => Some(known.min(shown)),
+                    (_, shown @ Some(_)) => shown,
+                    (known, None) => known,
+                };
             }
             let mut latest: Option<Timestamp> = None;
             for step in steps.iter_mut().rev() {

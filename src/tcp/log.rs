@@ -68,6 +68,10 @@ pub struct Note {
     pub after: usize,
     /// The sender's sequence number whose acknowledgement proves that this note had arrived, once one is known.
     pub proof: Option<SeqNum>,
+    /// When what acts on the receiver passed, if that is not this packet; it may also be one that the tap missed.
+    pub since: Option<Timestamp>,
+    /// When it had arrived at the latest, if its receiver stands beside the tap.
+    pub arrived_by: Option<Timestamp>,
     /// Nothing observed: what its packet shows of an earlier one, which the tap missed, or what follows from that.
     pub unseen: bool,
     /// When the last packet that the sender demonstrably had received passed the tap.
@@ -96,6 +100,8 @@ impl Note {
             acted: Acted::Believed,
             after: index,
             proof: None,
+            since: None,
+            arrived_by: None,
             unseen: false,
             known_ts: None,
         }

@@ -7,6 +7,7 @@ mod hindsight;
 pub mod life;
 pub mod log;
 pub mod ranges;
+pub mod reach;
 pub mod segment;
 pub mod seq;
 pub mod state;

@@ -94,6 +94,11 @@ impl Stimuli {
         Self(self.0 | stimulus.bit())
     }
 
+    /// Without `stimulus`.
+    pub const fn without(self, stimulus: Stimulus) -> Self {
+        Self(self.0 & !stimulus.bit())
+    }
+
     /// Is `stimulus` among them?
     pub const fn has(self, stimulus: Stimulus) -> bool {
         self.0 & stimulus.bit() != 0

@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use finwait::tcp::segment::{Addressed, Segment};
+use finwait::script::run::Passing;
+use finwait::tcp::segment::{Addressed, Segment, Undelivered};
 
 /// What a frame begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Container {
     }
 
     /// The capture file of `packets`, with nanoseconds.
-    pub fn file(self, link: Link, packets: &[Addressed]) -> Vec<u8> {
+    pub fn file(self, link: Link, packets: &[Passing]) -> Vec<u8> {
         let mut file = if self.pcapng {
             let section = [&self.u32(0x1a2b_3c4d)[..], &self.u16(1), &self.u16(0), &[0xff; 8]].concat();
             let resolution = [&self.u16(9)[..], &self.u16(1), &[9, 0, 0, 0], &[0; 4]].concat();
@@ -73,7 +74,9 @@ impl Container {
         };
         for packet in packets {
             let bytes = frame(link, packet);
-            let (nanos, length) = (packet.segment.ts.as_nanos() as u64, self.u32(bytes.len() as u32));
+            let (Passing::Segment(Addressed { segment: Segment { ts, .. }, .. })
+            | Passing::Undelivered(Undelivered { ts, .. })) = packet;
+            let (nanos, length) = (ts.as_nanos() as u64, self.u32(bytes.len() as u32));
             if self.pcapng {
                 let stamp = [self.u32((nanos >> 32) as u32), self.u32(nanos as u32)].concat();
                 let mut body = [&self.u32(0)[..], &stamp, &length, &length, &bytes].concat();
@@ -89,10 +92,13 @@ impl Container {
     }
 }
 
-/// The frame that carries a segment.
-pub fn frame(link: Link, packet: &Addressed) -> Vec<u8> {
-    let ip = ip(packet);
-    let (ethertype, family) = if packet.src.ip.is_ipv4() { (0x0800_u16, 2_u32) } else { (0x86dd, 30) };
+/// The frame that carries a segment, or an ICMP error about one.
+pub fn frame(link: Link, packet: &Passing) -> Vec<u8> {
+    let (ip, v4) = match packet {
+        Passing::Segment(packet) => (ip(packet), packet.src.ip.is_ipv4()),
+        Passing::Undelivered(icmp) => (unreachable(icmp), icmp.src.ip.is_ipv4()),
+    };
+    let (ethertype, family) = if v4 { (0x0800_u16, 2_u32) } else { (0x86dd, 30) };
     let kind = ethertype.to_be_bytes();
     let macs = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     let head = match link {
@@ -109,19 +115,37 @@ pub fn frame(link: Link, packet: &Addressed) -> Vec<u8> {
 
 fn ip(packet: &Addressed) -> Vec<u8> {
     let tcp = tcp(packet);
-    match (packet.src.ip, packet.dst.ip) {
+    let mut head = header(packet.src.ip, packet.dst.ip, [6, 6], packet.segment.ip_id.unwrap_or(0), tcp.len());
+    if packet.segment.ip_len == 0 {
+        let length = if packet.src.ip.is_ipv4() { 2 } else { 4 };
+        head[length..length + 2].fill(0);
+    }
+    [head, tcp].concat()
+}
+
+/// An IP header in front of `length` bytes of a protocol, given as IPv4 and IPv6 number it.
+fn header(src: IpAddr, dst: IpAddr, protocol: [u8; 2], id: u16, length: usize) -> Vec<u8> {
+    match (src, dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let length = (20 + tcp.len()) as u16;
-            let id = packet.segment.ip_id.unwrap_or(0);
-            let head = [&[0x45, 0][..], &length.to_be_bytes(), &id.to_be_bytes(), &[0x40, 0, 64, 6, 0, 0]].concat();
-            [head, src.octets().to_vec(), dst.octets().to_vec(), tcp].concat()
+            let length = ((20 + length) as u16).to_be_bytes();
+            let head = [&[0x45, 0][..], &length, &id.to_be_bytes(), &[0x40, 0, 64, protocol[0], 0, 0]].concat();
+            [head, src.octets().to_vec(), dst.octets().to_vec()].concat()
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            let head = [&[0x60, 0, 0, 0][..], &(tcp.len() as u16).to_be_bytes(), &[6, 64]].concat();
-            [head, src.octets().to_vec(), dst.octets().to_vec(), tcp].concat()
+            let head = [&[0x60, 0, 0, 0][..], &(length as u16).to_be_bytes(), &[protocol[1], 64]].concat();
+            [head, src.octets().to_vec(), dst.octets().to_vec()].concat()
         }
         _ => panic!("both ends speak one IP version"),
     }
+}
+
+/// Host unreachable (RFC 792), address unreachable (RFC 4443), with the eight bytes of TCP that both quote at least.
+fn unreachable(icmp: &Undelivered) -> Vec<u8> {
+    let tcp = [&icmp.src.port.to_be_bytes()[..], &icmp.dst.port.to_be_bytes(), &icmp.seq.raw().to_be_bytes()].concat();
+    let quoted = [header(icmp.src.ip, icmp.dst.ip, [6, 6], 0, 20), tcp].concat();
+    let kind = if icmp.src.ip.is_ipv4() { [3, 1] } else { [1, 3] };
+    let error = [&kind[..], &[0; 6], &quoted].concat();
+    [header(icmp.dst.ip, icmp.src.ip, [1, 58], 0, error.len()), error].concat()
 }
 
 fn tcp(packet: &Addressed) -> Vec<u8> {

@@ -1,0 +1,31 @@
+//! Had a packet arrived by then? In: how far an endpoint is from the tap and how long ago the packet passed. Out: yes, no, or perhaps.
+
+use crate::time::Span;
+
+/// An endpoint may take this long to answer beyond the round trip.
+pub const SLOW_ANSWER: Span = Span::from_millis(1);
+/// Where no round trip has been measured, what passed longer ago than this is taken to have arrived. Satellites are no farther.
+const UNKNOWN_REACH: Span = Span::from_secs(3);
+
+/// Had a packet arrived when its receiver sent one that passed the tap later?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// There was time enough, half a round trip to spare.
+    Yes,
+    /// The distance is not known.
+    Perhaps,
+    /// They crossed.
+    No,
+}
+
+/// Had a packet arrived that passed `before` ago, at an endpoint `reach` away?
+pub fn arrived(reach: Option<Span>, before: Span) -> Arrived {
+    match reach {
+        Some(reach) if before.as_nanos() > reach.plus(SLOW_ANSWER).as_nanos().saturating_add(reach.as_nanos() / 2) => {
+            Arrived::Yes
+        }
+        Some(_) => Arrived::No,
+        None if before > UNKNOWN_REACH => Arrived::Yes,
+        None => Arrived::Perhaps,
+    }
+}
