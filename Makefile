@@ -4,10 +4,10 @@ CARGO ?= cargo
 # One optimised build serves the report and the tests: polars is compiled once.
 RELEASE := --release --locked
 
-.PHONY: help setup build report test captures clean
+.PHONY: help setup build report test kernel-test captures clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install what the build needs and the system lacks (libpcap's headers)
 	@sh scripts/setup.sh
@@ -27,6 +27,9 @@ test: setup ## formatting, lints and every test
 	$(CARGO) test --locked --no-default-features
 	$(CARGO) test $(RELEASE)
 	$(CARGO) package --locked --allow-dirty --no-verify --list >/dev/null
+
+kernel-test: setup ## what finwait tells against what real kernels did, at three taps, in network namespaces (needs root)
+	python3 tests/kernel/run.py
 
 captures: setup ## make the bundled captures again, with real kernels in network namespaces (needs root)
 	python3 captures/make/make.py

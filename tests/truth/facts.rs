@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use finwait::metrics::rows::{Opening, TimeWaitEnd};
-use finwait::tcp::segment::Flags;
+use finwait::metrics::rows::{AnomalyKind, ConnectionReport, Opening, TimeWaitEnd};
+use finwait::tcp::segment::{Addressed, Flags};
 use finwait::tcp::state::{Side, State};
 use finwait::time::{Span, Timestamp};
 
+use crate::lives::identity;
 use crate::record::{Endpoint, FinPass, Life, Record};
 use crate::told::{Told, endpoint_of};
 
@@ -29,22 +30,27 @@ impl Tally {
     }
 }
 
-/// Frames by endpoint that repeat a FIN which had passed this tap before; the network's copies are none.
-fn repeats(passes: &[FinPass]) -> BTreeMap<Endpoint, BTreeSet<u64>> {
-    let mut first: BTreeMap<Endpoint, u64> = BTreeMap::new();
-    let mut found: BTreeMap<Endpoint, BTreeSet<u64>> = BTreeMap::new();
+/// The passes of each FIN, the network's copies left out.
+fn by_fin(passes: &[FinPass]) -> BTreeMap<(Endpoint, u64), Vec<&FinPass>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for pass in passes.iter().filter(|pass| !pass.copy) {
-        match first.get(&pass.endpoint) {
-            // A host counts its emissions anew in the next incarnation, whose FIN is another.
-            Some(&emission) if pass.emission > emission => {
-                found.entry(pass.endpoint).or_default().insert(pass.frame);
-            }
-            _ => {
-                first.insert(pass.endpoint, pass.emission);
-            }
-        }
+        found.entry((pass.endpoint, pass.seq)).or_default().push(pass);
     }
     found
+}
+
+/// Frames by endpoint that repeat a FIN which had passed this tap before.
+fn repeats(passes: &[FinPass]) -> BTreeMap<Endpoint, BTreeSet<u64>> {
+    let mut found: BTreeMap<Endpoint, BTreeSet<u64>> = BTreeMap::new();
+    for ((endpoint, _), passes) in by_fin(passes) {
+        found.entry(endpoint).or_default().extend(passes[1..].iter().map(|pass| pass.frame));
+    }
+    found
+}
+
+/// FINs whose first copy never passed this tap: what passes first is a repeat that looks like none.
+pub fn firsts_unseen(record: &Record, tap: usize) -> usize {
+    by_fin(&record.fins[tap]).values().filter(|passes| passes[0].emission > 0).count()
 }
 
 /// Every repeated FIN that passed this tap, and no other.
@@ -107,7 +113,11 @@ pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told)
             Some(_) if at_the_end.iter().any(|flags| flags.has_all(Flags::RST)) => "reset",
             Some(_) => "ended",
         };
+        // What ended it may never have passed this tap.
+        let unseen_end =
+            matches!(end, "reset" | "reused") && stay.ended.is_some_and(|ended| ended_unseen(life, told, host, ended));
         let same = match row.end {
+            TimeWaitEnd::CaptureEnd | TimeWaitEnd::Assumed if unseen_end => true,
             TimeWaitEnd::CaptureEnd => end == "still there",
             TimeWaitEnd::Assumed | TimeWaitEnd::AnsweredReset => end == "expired",
             TimeWaitEnd::Reused => end == "reused",
@@ -123,6 +133,15 @@ pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told)
         });
     }
     tally
+}
+
+/// Did none of the packets around the end of a stay, by the host's own capture, pass this tap?
+fn ended_unseen(life: &Life, told: &Told, host: &Told, ended: Timestamp) -> bool {
+    let (here, there) = life.endpoint;
+    let of_it = |one: &&Addressed| (one.src, one.dst) == (there, here) || (one.src, one.dst) == (here, there);
+    let near = |one: &&Addressed| (-1_000_000..1_000_000).contains(&ended.since(one.segment.ts).as_nanos());
+    let mut around = host.segments.iter().filter(of_it).filter(near);
+    around.all(|one| !told.segments.iter().any(|other| identity(other) == identity(one)))
 }
 
 /// How long the kernel says a connect() called at `start` took.
@@ -147,6 +166,19 @@ pub fn connects(record: &Record, told: &Told) -> Tally {
             .reports
             .iter()
             .find(|report| endpoint_of(report, Side::Client) == connect.endpoint && began(report.connection.first_ts));
+        // An earlier attempt from the same port that nobody answered is the same one by the report contract.
+        let same_attempt = || {
+            let of_it = |report: &&ConnectionReport| endpoint_of(report, Side::Client) == connect.endpoint;
+            let changed =
+                |report: &ConnectionReport| report.anomalies.iter().any(|one| one.kind == AnomalyKind::IsnChanged);
+            told.reports
+                .iter()
+                .filter(of_it)
+                .any(|report| report.connection.first_ts < connect.start && changed(report))
+        };
+        if report.is_none() && same_attempt() {
+            continue;
+        }
         let Some(report) = report else {
             tally.wrong.push(format!("{} connected at {}: no such connection told", connect.endpoint.0, connect.start));
             continue;

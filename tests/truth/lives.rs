@@ -4,8 +4,6 @@
 //! A difference is explained only change by change, each under its own condition on the packets: what the endpoint's own host
 //! captured around the change must not have passed this tap. Everything else is wrong.
 
-use std::collections::BTreeSet;
-
 use finwait::metrics::rows::TransitionRow;
 use finwait::tcp::segment::{Addressed, Flags, Segment};
 use finwait::tcp::state::{Evidence, State};
@@ -30,14 +28,18 @@ pub enum Unseen {
     FinNeverSent,
     /// All packets that could show the change were lost before this tap, or did not reach it before the capture ended.
     NeverPassed,
+    /// The endpoint gave an attempt up that nobody had answered, and made another from the same port: one attempt by the report contract.
+    SameAttempt,
+    /// A packet passed this tap, died behind it, and nothing that passed later told of that: believed, and marked as uncertain.
+    DiedBehind,
 }
 
 /// What became of one endpoint's comparison.
 pub struct Verdict<'a> {
     /// The kernel's sequence is told, but for what no tap there could see.
     pub right: bool,
-    /// What was not told, and why.
-    pub unseen: Vec<(Change, Unseen)>,
+    /// What was not told, or told without having happened, and why.
+    pub unseen: Vec<(State, Unseen)>,
     /// The rows, each beside the kernel's change that it tells.
     pub pairs: Vec<(Change, &'a TransitionRow)>,
     /// Rows that claim to be certain and tell what the kernel did not do.
@@ -52,23 +54,33 @@ pub fn compare<'a>(life: &Life, rows: &[(State, &'a TransitionRow)], told: &Told
     // A capture that began later: the first row starts from nothing, and tells of the last changes.
     if rows.first().is_some_and(|(_, row)| row.from_state.is_none()) && rows.len() < life.changes.len() {
         start = life.changes.len() - rows.len();
-        unseen.extend(life.changes[..start].iter().map(|change| (*change, Unseen::BeforeTheCapture)));
+        unseen.extend(life.changes[..start].iter().map(|change| (change.to, Unseen::BeforeTheCapture)));
     }
     let changes = &life.changes[start..];
     let matched = longest_match(changes, rows);
-    let mut right = matched.len() == rows.len();
+    let mut right = true;
     for (index, change) in changes.iter().enumerate() {
         if !matched.iter().any(|&(of_change, _)| of_change == index) {
             match witness.unseen(life, start + index) {
-                Some(why) => unseen.push((*change, why)),
+                Some(why) => unseen.push((change.to, why)),
                 None => right = false,
             }
         }
     }
-    let told_rows: BTreeSet<usize> = matched.iter().map(|&(_, of_row)| of_row).collect();
+    let extra = |index: usize| !matched.iter().any(|&(_, of_row)| of_row == index);
+    let mut false_rows = Vec::new();
+    for (index, (to, row)) in rows.iter().enumerate().filter(|(index, _)| extra(*index)) {
+        if certain(row) {
+            false_rows.push(*row);
+        }
+        if (index..rows.len()).all(extra) && witness.died_behind(row, told) {
+            unseen.push((*to, Unseen::DiedBehind));
+        } else {
+            right = false;
+        }
+    }
     let pairs = matched.iter().map(|&(of_change, of_row)| (changes[of_change], rows[of_row].1)).collect();
-    let untrue = rows.iter().enumerate().filter(|(index, (_, row))| !told_rows.contains(index) && certain(row));
-    Verdict { right, unseen, pairs, false_rows: untrue.map(|(_, (_, row))| *row).collect() }
+    Verdict { right, unseen, pairs, false_rows }
 }
 
 /// Does a row claim to be certain?
@@ -110,25 +122,44 @@ fn longest_match(changes: &[Change], rows: &[(State, &TransitionRow)]) -> Vec<(u
 }
 
 /// What makes a segment the same at two taps.
-fn identity(one: &Addressed) -> impl PartialEq + use<> {
+pub fn identity(one: &Addressed) -> impl PartialEq + use<> {
     let Segment { seq, ack, flags, window, payload_len, ip_id, checksum, options, .. } = one.segment;
     (one.src, one.dst, seq, ack, flags, window, payload_len, (ip_id, checksum, options))
 }
 
 /// The packets that could show an endpoint's changes: what its host captured, each with whether it passed this tap.
-struct Witness {
+struct Witness<'a> {
+    endpoint: Endpoint,
+    host: Option<&'a Told>,
     seen: Option<Vec<(bool, bool, Segment)>>, // (sent by the endpoint, passed this tap, itself)
+    /// An ICMP error that answers the endpoint's segments passed this tap.
+    undelivered: bool,
 }
 
-impl Witness {
-    fn new(life: &Life, told: &Told, host: Option<&Told>) -> Self {
-        let Some(host) = host else { return Self { seen: None } };
-        let (here, there): Endpoint = life.endpoint;
+impl<'a> Witness<'a> {
+    fn new(life: &Life, told: &Told, host: Option<&'a Told>) -> Self {
+        let endpoint = life.endpoint;
+        let Some(host) = host else { return Self { endpoint, host, seen: None, undelivered: false } };
+        let (here, there): Endpoint = endpoint;
         let of_flow = |one: &&Addressed| (one.src, one.dst) == (here, there) || (one.src, one.dst) == (there, here);
         let at_tap: Vec<_> = told.segments.iter().filter(of_flow).map(identity).collect();
         let seen = host.segments.iter().filter(of_flow);
         let seen = seen.map(|one| (one.src == here, at_tap.contains(&identity(one)), one.segment));
-        Self { seen: Some(seen.collect()) }
+        let undelivered = told.undelivered.iter().any(|icmp| (icmp.src, icmp.dst) == endpoint);
+        Self { endpoint, host: Some(host), seen: Some(seen.collect()), undelivered }
+    }
+
+    /// Did the packet that a doubtful row rests on die behind this tap, and the endpoint send nothing past it from then on?
+    fn died_behind(&self, row: &TransitionRow, told: &Told) -> bool {
+        let (Some(host), Some(frame)) = (self.host, row.frame) else { return false };
+        let Some(believed) = told.segments.iter().find(|one| one.segment.frame == frame) else { return false };
+        let to_it = (believed.dst, believed.src) == self.endpoint;
+        let arrived = host.segments.iter().any(|one| identity(one) == identity(believed));
+        let heard_of = told
+            .segments
+            .iter()
+            .any(|one| (one.src, one.dst) == self.endpoint && one.segment.ordinal > believed.segment.ordinal);
+        to_it && !certain(row) && !arrived && !heard_of
     }
 
     /// Why the change at `index` could not be seen, or `None` if it could.
@@ -140,6 +171,16 @@ impl Witness {
             return (silent && index + 1 == life.changes.len()).then_some(Unseen::GaveUp);
         };
         let ts = change.ts?;
+        let unanswered = |one: &Change| {
+            let answered = |until| seen.iter().any(|(mine, _, segment)| !mine && segment.ts <= until);
+            (one.from, one.to) == (State::SynSent, State::Closed) && !one.ts.is_some_and(answered)
+        };
+        let again = |one: &Change| (one.from, one.to) == (State::Closed, State::SynSent);
+        if unanswered(&change) && life.changes.get(index + 1).is_some_and(again)
+            || again(&change) && index > 0 && unanswered(&life.changes[index - 1])
+        {
+            return Some(Unseen::SameAttempt);
+        }
         // Until the endpoint's next life.
         let next_life =
             life.changes[index + 1..].iter().find(|later| matches!(later.from, State::Closed | State::Listen));
@@ -166,9 +207,16 @@ impl Witness {
             State::FinWait1 | State::LastAck => {
                 (!sent(|flags| flags.has_all(Flags::FIN), true)).then_some(Unseen::NeverPassed)
             }
+            // Nothing is told of a server whose answer was never seen.
+            State::SynReceived if change.from == State::Listen => {
+                (!sent(|_| true, true)).then_some(Unseen::NeverPassed)
+            }
             State::Closed => {
                 let reset = |passed_only| sent(|flags| flags.has_all(Flags::RST), passed_only);
-                match (cause || reset(true), had_cause || reset(false)) {
+                match (
+                    cause || reset(true) || self.undelivered && change.from == State::SynSent,
+                    had_cause || reset(false),
+                ) {
                     (true, _) => None,
                     (false, true) => Some(Unseen::NeverPassed),
                     (false, false) => Some(Unseen::GaveUp),

@@ -2,7 +2,7 @@
 //! states, the interval of every change, repeated FINs, stays in TIME_WAIT, connect() times and accept-queue overflows, by tap.
 //!
 //! Judged are the bundled captures (`captures/truth/`), the committed records of the kernel laboratory (`tests/kernel/recorded/`), or
-//! with `KERNEL_RECORD=DIR` a fresh folder of that laboratory alone (`make kernel-test`).
+//! with `KERNEL_RECORD=DIR` a fresh folder of that laboratory alone (`make kernel-test`). `KERNEL_EXPLAIN=1` prints what is explained too.
 
 mod facts;
 mod lives;
@@ -29,7 +29,11 @@ fn judge(records: &[Record]) -> [Score; 3] {
         }
     }
     eprintln!("\n{}", score::table(&scores));
+    let in_full = std::env::var_os("KERNEL_EXPLAIN").is_some();
     for (tap, score) in TAPS.iter().zip(&scores) {
+        for explained in score.explained.iter().filter(|_| in_full) {
+            eprintln!("{tap}: explained: {explained}");
+        }
         for found in score.discrepancies() {
             eprintln!("{tap}: {found}");
         }

@@ -59,6 +59,7 @@ pub struct FinPass {
     pub ts: Timestamp,
     pub emission: u64,
     pub copy: bool,
+    pub seq: u64,
 }
 
 /// One scenario.
@@ -159,5 +160,6 @@ fn fin(row: &Value) -> FinPass {
         ts: time(&row[5]).unwrap(),
         emission: row[6].as_u64().unwrap(),
         copy: row[7] == true,
+        seq: row[8].as_u64().unwrap(),
     }
 }

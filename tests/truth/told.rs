@@ -8,7 +8,7 @@ use finwait::conntrack::config::Config;
 use finwait::conntrack::tracker::Tracker;
 use finwait::decode::{Decoded, Decoder};
 use finwait::metrics::rows::{ConnectionReport, TransitionRow};
-use finwait::tcp::segment::{Addressed, FrameId};
+use finwait::tcp::segment::{Addressed, FrameId, Undelivered};
 use finwait::tcp::state::{Side, State};
 use finwait::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub struct Told {
     pub reports: Vec<ConnectionReport>,
     /// In the order of the file.
     pub segments: Vec<Addressed>,
+    /// ICMP errors that quote a segment.
+    pub undelivered: Vec<Undelivered>,
 }
 
 impl Told {
@@ -27,7 +29,7 @@ impl Told {
     pub fn of(path: &Path) -> Self {
         let mut savefile = Savefile::open(path).unwrap();
         let (mut decoder, mut tracker) = (Decoder::default(), Tracker::new(Config::default()));
-        let (mut reports, mut segments) = (Vec::new(), Vec::new());
+        let (mut reports, mut segments, mut undelivered) = (Vec::new(), Vec::new(), Vec::new());
         let (mut ordinal, mut end) = (0, Timestamp::MIN);
         while let Some(packet) = savefile.next().unwrap() {
             let ts = packet.ts.unwrap();
@@ -37,14 +39,17 @@ impl Told {
                     tracker.feed(&addressed, &mut |report| reports.push(report));
                     segments.push(addressed);
                 }
-                Decoded::Undelivered(icmp) => tracker.undelivered(&icmp),
+                Decoded::Undelivered(icmp) => {
+                    tracker.undelivered(&icmp);
+                    undelivered.push(icmp);
+                }
                 Decoded::Skip(_) => {}
             }
             ordinal += 1;
         }
         tracker.finish(end, &mut |report| reports.push(report));
         reports.sort_by_key(|report| report.ordinal);
-        Self { reports, segments }
+        Self { reports, segments, undelivered }
     }
 
     /// Each endpoint's life: the rows that were not taken back, one incarnation after the other. Without `timers` TIME_WAIT is

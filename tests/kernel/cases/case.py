@@ -18,7 +18,7 @@ def case(name, delays=MIDDLE, versions=(4,), seconds=2, round_trip=None, early=F
     def register(run):
         for version in versions:
             options = {**lab, "delays": delays, "version": version}
-            there_and_back = round_trip or (lambda key: 2 * sum(delays))
+            there_and_back = round_trip or (lambda key, once=delays: 2 * sum(once))
             CASES.append(Case(name + ("-6" if version == 6 else ""), run, options, seconds, there_and_back, early))
         return run
 

@@ -125,7 +125,7 @@ class Host(Namespace):
         super().__init__()
         self.hosts, self.mac, self.version = hosts, mac, version
         self.connects = []  # `Connect` of every connect() that was waited for
-        self.addresses = {host: (f"10.77.{net}.{host}", f"fd77:0:0:{net:x}::{host:x}") for host in hosts}
+        self.addresses = {host: (f"10.{77 + (net >> 8)}.{net & 255}.{host}", f"fd77:0:0:{net:x}::{host:x}") for host in hosts}
         self.sysctl("ipv4/tcp_no_metrics_save", 1)  # What one connection learnt must not shape the next.
         self.sysctl("ipv6/conf/default/accept_dad", 0)
         self.sysctl("ipv6/conf/default/router_solicitations", 0)
@@ -171,6 +171,8 @@ class TimedSocket(socket.socket):
         start, before = time.time_ns(), time.monotonic_ns()
         try:
             super().connect(address)
+        except BlockingIOError:
+            raise  # Begun, and not waited for.
         except OSError as error:
             self.connects.append(Connect(self.getsockname()[:2], address[:2], start, None, type(error).__name__))
             raise
@@ -210,7 +212,7 @@ class Capture:
 
 
 class Lab:
-    """Two hosts and the wire between them: 10.77.`net`.0/24 and fd77:0:0:`net`::/64.
+    """Two hosts and the wire between them: 10.77.`net`.0/24 (from 256 on the next 10.78.0.0/16) and fd77:0:0:`net`::/64.
 
     `delays` are the one-way delays in seconds of the client's and the server's half, or a function as `Bridge` takes it;
     `version` is the IP version where none is asked for.

@@ -13,6 +13,7 @@ import savefile
 import truth
 from bridge import CLIENT, MIDDLE, SERVER
 
+SNAPLEN = 160  # headers and a little
 TAPS = (CLIENT, MIDDLE, SERVER)
 COUNTERS = ("ListenOverflows", "ListenDrops", "SyncookiesSent", "TCPTimeWaitOverflow")
 
@@ -52,7 +53,7 @@ def _run(case, lab, raw):
     steps = case.run(lab) if case.early else None
     if case.early:
         next(steps)
-    captures = [lab.capture(raw[tap], {MIDDLE: "tap"}.get(tap, tap), bpf="tcp or icmp or icmp6") for tap in TAPS]
+    captures = [lab.capture(raw[tap], {MIDDLE: "tap"}.get(tap, tap), snaplen=SNAPLEN, bpf="tcp or icmp or icmp6") for tap in TAPS]
     if case.early:
         next(steps, None)
     else:
@@ -79,7 +80,7 @@ def _endpoints(told, case, lab):
 
 
 def _fins(passes, frames):
-    """Which frame of which capture each FIN became: [address, port, peer, peer's port, frame, ns, emission, copy] by tap."""
+    """Which frame of which capture each FIN became: [address, port, peer, peer's port, frame, ns, emission, copy, sequence number] by tap."""
     found = {}
     for tap in TAPS:
         went_by, captured = {}, {}
@@ -99,7 +100,7 @@ def _fins(passes, frames):
             if 0 < len(list_of_frames) < len(list_of_passes):
                 list_of_passes = list_of_passes[: len(list_of_frames)]
             for one, frame in zip(list_of_passes, list_of_frames):
-                found[tap].append([*key[0], *key[1], frame.number, frame.ns, one.emission, one.copy])
+                found[tap].append([*key[0], *key[1], frame.number, frame.ns, one.emission, one.copy, one.seq])
     return found
 
 

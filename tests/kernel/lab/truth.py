@@ -30,7 +30,8 @@ _STATES = {"CLOSE": "CLOSED", "SYN_RECV": "SYN_RECEIVED", "NEW_SYN_RECV": "SYN_R
 _CLOCK_MONOTONIC_COARSE = 6  # advances with the timer interrupt
 _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 _TIME_WAIT = 60 * _HZ  # A laboratory sets `tcp_fin_timeout` to less, so the timer's length tells TIME_WAIT from FIN_WAIT_2.
-_AT_ONCE = 100_000  # ns within which one step of the kernel's follows another
+_AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
+_COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
 
 
 def prepare():
@@ -99,10 +100,10 @@ class _Request:
 
 
 class Record:
-    """Records while it is open, all that concerns the addresses in 10.77.`net`.0/24 and fd77:0:0:`net`::/64."""
+    """Records while it is open, all that concerns the addresses of `Lab(net)`."""
 
     def __init__(self, net, timers=False):
-        self._ours = re.compile(rf"10\.77\.{net}\.\d+|fd77:0:0:{net:x}::[0-9a-f]+")
+        self._ours = re.compile(rf"10\.{77 + (net >> 8)}\.{net & 255}\.\d+|fd77:0:0:{net:x}::[0-9a-f]+")
         self._timers = timers
         self._instance = _TRACING / "instances" / f"finwait-{os.getpid()}"
 
@@ -153,7 +154,7 @@ class _Reading:
         self._stays = {}  # timer -> (its `Stay`, its endpoint or None), while it runs
         self._requests = {}  # timer -> its `_Request`, while it runs
         self._all_requests = []
-        self._cancelled = {}  # CPU -> (timer, ns) of the latest cancellation
+        self._cancelled = {}  # timer -> CPU of its latest cancellation
         self._block_made = {}  # CPU -> (stay, timer, timeout, ns): the socket's own last change comes next
         self._child = {}  # CPU -> (endpoint, ns): a socket was made for a request, whose end comes next
         self._repeat = {}  # CPU -> request whose timer has just expired
@@ -198,24 +199,24 @@ class _Reading:
             change = [ns, old, "TIME_WAIT"]
         if self._timers and (old, new) == ("LISTEN", "SYN_RECEIVED"):
             self._child[event.cpu] = key, event.ns, change
-        if (old, new) == ("SYN_RECEIVED", "ESTABLISHED") and child is not None and child[0] == key and event.ns - child[1] < _AT_ONCE:
+        if (old, new) == ("SYN_RECEIVED", "ESTABLISHED") and child is not None and child[0] == key and event.ns - child[1] < _COOKIE:
             child[2][0] = None  # No request stood behind it: a SYN cookie.
         endpoint.changes.append(change)
 
     def _timer_start(self, event):
         timer, timeout = event.fields["timer"], int(event.fields["timeout"])
-        cancelled, when = self._cancelled.pop(event.cpu, (None, 0))
-        again = cancelled == timer and event.ns - when < _AT_ONCE
+        again = self._cancelled.pop(timer, None) == event.cpu
         if event.fields["function"] == "reqsk_timer_handler":
             request = self._requests.get(timer)
-            if request is not None and request.ended is not None and event.ns - request.ended < _AT_ONCE and event.cpu == request.cpu:
+            soon = request is not None and request.ended is not None and event.ns - request.ended < _AT_ONCE
+            if soon and event.cpu == request.cpu:
                 request.ended = None  # The timer expired and is set anew, or a repeated SYN came.
                 return
             self._requests[timer] = _Request(event.ns, event.thread)
             self._all_requests.append(self._requests[timer])
             return
         stay, key = self._stays.get(timer, (None, None))
-        if stay is None or not again:
+        if stay is None or not again or event.ns - stay.ended > _AT_ONCE:
             self._block_made[event.cpu] = Stay(None), timer, timeout, event.ns
             return
         stay.ended = stay.how = None
@@ -227,7 +228,7 @@ class _Reading:
 
     def _timer_cancel(self, event):
         timer = event.fields["timer"]
-        self._cancelled[event.cpu] = timer, event.ns
+        self._cancelled[timer] = event.cpu
         if timer in self._stays:
             stay, _ = self._stays[timer]
             stay.ended, stay.how = event.ns, "cancelled"
@@ -236,7 +237,7 @@ class _Reading:
             return
         request.ended, request.cpu = event.ns, event.cpu
         child = self._child.get(event.cpu)
-        if child is not None and event.ns - child[1] < _AT_ONCE:
+        if child is not None:
             request.key, request.became_socket = child[0], True
             child[2][0] = request.start
             del self._child[event.cpu], self._requests[timer]
@@ -264,10 +265,10 @@ class _Reading:
         """A request that never became a socket and was never repeated is named by the SYN-ACK that left right after its timer's start."""
         ours = {int(thread) for thread in os.listdir("/proc/self/task")} | {threading.get_native_id()}
         named = {(request.key, request.start) for request in self._all_requests if request.key}
-        free = [one for one in syn_acks if not any(one[1] == key and abs(one[0] - start) < 10 * _AT_ONCE for key, start in named)]
+        free = [one for one in syn_acks if not any(one[1] == key and abs(one[0] - start) < 2 * _AT_ONCE for key, start in named)]
         for request in self._all_requests:
             if request.key is None and request.thread in ours:
-                after = [one for one in free if 0 <= one[0] - request.start < 5 * _AT_ONCE]
+                after = [one for one in free if 0 <= one[0] - request.start < 2 * _AT_ONCE]
                 if after:
                     request.key = min(after)[1]
                     free.remove(min(after))
