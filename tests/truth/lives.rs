@@ -207,6 +207,7 @@ impl<'a> Witness<'a> {
             State::FinWait1 | State::LastAck => {
                 (!sent(|flags| flags.has_all(Flags::FIN), true)).then_some(Unseen::NeverPassed)
             }
+            State::SynSent => (!sent(Flags::is_bare_syn, true)).then_some(Unseen::NeverPassed),
             // Nothing is told of a server whose answer was never seen.
             State::SynReceived if change.from == State::Listen => {
                 (!sent(|_| true, true)).then_some(Unseen::NeverPassed)

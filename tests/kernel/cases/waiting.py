@@ -93,13 +93,6 @@ def no_time_wait(lab):
     plain(lab, pause=0.1)
 
 
-@case("no-time-wait-merged", NEAR_CLIENT, (4,))
-def no_time_wait_merged(lab):
-    """The same with the server's FIN merged with its ACK."""
-    lab.client.sysctl("ipv4/tcp_max_tw_buckets", 0)
-    plain(lab, pause=0)
-
-
 @case("fin-wait-2-then-fin", NEAR_SERVER, (4, 6), 5)
 def fin_wait_2_then_fin(lab):
     """The client's kernel gives FIN_WAIT_2 up after 1 s; the server's FIN comes later and draws a RST: no TIME_WAIT at all."""
