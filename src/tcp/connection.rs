@@ -521,7 +521,11 @@ impl Connection {
             return Outcome::default();
         }
         // A bare RST comes from where there is no socket (RFC 9293 3.10.7.1): what it answers changed nothing there.
+        let reach = self.end(side).reach;
+        let at_once =
+            |note: usize| self.log.get(note).is_some_and(|note| arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes);
         let unproved = self.life.last_step(side).filter(|step| bare && step.confirmed.is_none());
+        let unproved = unproved.filter(|step| step.note.is_some_and(at_once));
         match unproved.map(|step| step.stimulus) {
             Some(answered @ (Stimulus::RcvSynAck | Stimulus::RcvAckOfSyn | Stimulus::RcvFin)) => {
                 self.disprove_all(side, &[answered])

@@ -140,17 +140,17 @@ impl Connection {
         }
     }
 
-    /// The server said nothing but SYN-ACKs, and the client repeated its data, or the next SYN-ACK was not yet due: their timer doubles.
+    /// The server said nothing but SYN-ACKs, and the client repeated its data, or two ACKs had died and the next SYN-ACK was not yet
+    /// due: their timer doubles.
     fn handshake_went_unheard(&self, end: Timestamp) -> bool {
         let server = self.end(Side::Server);
         let mut syn_acks = self.log.iter().rev().filter(|note| note.side == Side::Server && note.flags.is_syn_ack());
+        let died = |note: &&Note| note.rcv.has(Stimulus::RcvAckOfSyn) && note.acted == Acted::Disproved;
         let waits = match (syn_acks.next(), syn_acks.next()) {
-            (Some(last), Some(before)) => {
-                end.since(last.ts).as_nanos() / 3 < last.ts.since(before.ts).as_nanos()
-                    && self.log.iter().any(|note| note.rcv.has(Stimulus::RcvAckOfSyn) && note.acted == Acted::Disproved)
-            }
+            (Some(last), Some(before)) => end.since(last.ts).as_nanos() / 3 < last.ts.since(before.ts).as_nanos(),
             _ => false,
         };
+        let waits = waits && self.log.iter().filter(died).count() >= 2;
         server.syn_ack && !server.spoke && (self.data_repeated || waits)
     }
 
