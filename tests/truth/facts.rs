@@ -8,7 +8,7 @@ use finwait::tcp::segment::{Addressed, Flags};
 use finwait::tcp::state::{Side, State};
 use finwait::time::{Span, Timestamp};
 
-use crate::lives::{certain, identity};
+use crate::lives::identity;
 use crate::record::{Endpoint, FinPass, Life, Record, Stay};
 use crate::told::{Told, endpoint_of};
 
@@ -110,20 +110,30 @@ pub fn stays(record: &Record, life: &Life, tap: usize, told: &Told, host: &Told)
     for report in &told.reports {
         for row in report.time_wait.iter().filter(|row| endpoint_of(report, row.side) == life.endpoint) {
             let entry = report.transitions.iter().find(|entry| {
-                !entry.retracted && entry.side == row.side && entry.to_state == State::TimeWait && entry.ts == row.entered_ts
+                !entry.retracted
+                    && entry.side == row.side
+                    && entry.to_state == State::TimeWait
+                    && entry.ts == row.entered_ts
             });
-            rows.push((row, entry.is_some_and(certain)));
+            rows.push((row, entry.and_then(|entry| entry.frame)));
         }
     }
     if rows.len() != life.stays.len() {
         tally.wrong.push(format!("{here} stays in TIME_WAIT: {} by the kernel, {} told", life.stays.len(), rows.len()));
         return tally;
     }
-    for (stay, (row, certain)) in life.stays.iter().zip(rows) {
+    for (stay, (row, entered_by)) in life.stays.iter().zip(rows) {
         let until = stay.ended.unwrap_or(Timestamp::MAX);
-        let (least, most) = restarts(record, life, tap, told, host, stay);
-        // Where it is not certain which FIN was the first to arrive, neither is whether the second restarted anything.
-        let least = if certain { least } else { least.saturating_sub(1) };
+        let (mut least, most) = restarts(record, life, tap, told, host, stay);
+        // Told to have entered by a later FIN, inside its interval all the same: then that one restarted nothing.
+        let later = record.fins[tap].iter().any(|pass| {
+            pass.endpoint == (there, here)
+                && pass.emission > 0
+                && Some(pass.frame) == entered_by.map(|frame| frame.number())
+        });
+        if later && life.host != Some(tap) {
+            least = 0;
+        }
         let at_the_end: Vec<_> = host
             .segments
             .iter()
