@@ -3,7 +3,7 @@
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
 use super::life::Life;
-use super::log::{Crossing, Note, only};
+use super::log::{Acted, Crossing, Note, only};
 use super::reach::{Arrived, arrived};
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::SeqNum;
@@ -216,13 +216,14 @@ impl Connection {
         if self.stale_reset == Some(side) {
             self.stale_reset = None;
         }
-        if repeat {
+        // A client that has gone on repeats no SYN: this one was overtaken.
+        if repeat && !self.end(side).spoke {
             let needless = [Stimulus::RcvSynAck, Stimulus::RcvSyn, Stimulus::RcvRst];
             self.disprove(side, seg.ts, &needless, Crossing::ActsLater);
             if !self.end(self.peer(side)).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
             }
-        } else if !first {
+        } else if !first && !repeat {
             let old = self.end(side).iss.map_or(0, SeqNum::raw);
             self.anomalies
                 .note(AnomalyKind::IsnChanged, side, seg, || format!("sequence number {old}, then {}", seg.seq));
@@ -269,6 +270,12 @@ impl Connection {
         if repeat && self.late {
             return Outcome { repeat, ..Outcome::default() };
         }
+        // Whoever has gone on sends no other SYN-ACK.
+        if !repeat && self.end(side).syn_ack && self.end(side).spoke {
+            self.anomalies.note(AnomalyKind::SynInConnection, side, seg, || format!("sequence number {}", seg.seq));
+            self.challenged = Some(peer);
+            return Outcome::default();
+        }
         let answers = match self.end(peer).iss {
             Some(iss) => {
                 let furthest = iss.plus(1 + self.end(peer).syn_data);
@@ -311,7 +318,7 @@ impl Connection {
         let end = self.end_mut(side);
         end.iss = Some(seg.seq);
         end.syn_ack = true;
-        end.syn_ack_acked = Some(seg.ack);
+        end.syn_ack_acked = end.syn_ack_acked.filter(|_| repeat).or(Some(seg.ack));
         end.rcv_nxt = Some(seg.ack);
         end.syn_unanswered = true;
         if let Some(scale) = seg.options.window_scale {
@@ -347,6 +354,14 @@ impl Connection {
         had_arrived(second) || had_arrived(first) && (echoes_ack || beside)
     }
 
+    /// When the first packet passed that acknowledged `side`'s SYN-ACK after the ones that died: not each of them became a note.
+    fn covered_since(&self, side: Side) -> Option<Timestamp> {
+        let died =
+            |note: &&Note| note.to == side && note.rcv.has(Stimulus::RcvAckOfSyn) && note.acted == Acted::Disproved;
+        let last = self.log.iter().filter(died).map(|note| note.ts).max()?;
+        self.end(side).syn_ack_covered.into_iter().flatten().find(|&ts| ts > last)
+    }
+
     /// Everything without SYN and RST.
     fn feed_ordinary(&mut self, side: Side, seg: &Segment) -> Outcome {
         let peer = self.peer(side);
@@ -355,6 +370,19 @@ impl Connection {
             self.anomalies.note(AnomalyKind::OutOfWindow, side, seg, || format!("sequence number {}", seg.seq));
             self.challenged = Some(peer);
             return Outcome::default();
+        }
+        let rejected = self.end(peer).timestamps.reject(seg)
+            && (seg.seg_len() > 0 || seg.acknowledges().is_some_and(|ack| Some(ack) != self.end(peer).snd_una));
+        if rejected {
+            self.anomalies.note(AnomalyKind::PawsRejected, side, seg, || {
+                let value = seg.options.timestamps.map_or(0, |(value, _)| value);
+                let recent = self.ends[peer.index()].timestamps.echo.unwrap_or(0);
+                format!("timestamp {value} after {recent} was echoed")
+            });
+            // An ACK from behind a FIN would show that its sender did send it.
+            if fin && self.end(side).ahead.is_none_or(|(seq, _)| seq != seg.end()) {
+                return Outcome::default();
+            }
         }
         let mut note = self.note(side, seg);
         let mut crossed = false;
@@ -388,14 +416,7 @@ impl Connection {
             crossed = self.end(peer).fin_end.is_some() && !got_peers;
         }
         note.rcv = stimulus::acknowledged(self.end(peer), seg);
-        let rejected = self.end(peer).timestamps.reject(seg)
-            && (seg.seg_len() > 0 || seg.acknowledges().is_some_and(|ack| Some(ack) != self.end(peer).snd_una));
         if rejected {
-            self.anomalies.note(AnomalyKind::PawsRejected, side, seg, || {
-                let value = seg.options.timestamps.map_or(0, |(value, _)| value);
-                let recent = self.ends[peer.index()].timestamps.echo.unwrap_or(0);
-                format!("timestamp {value} after {recent} was echoed")
-            });
             note.rcv = Stimuli::NONE;
         }
         if note.rcv.has(Stimulus::RcvAckOfSyn) {
@@ -404,6 +425,7 @@ impl Connection {
                 self.echoed(side, seg, Stimulus::RcvSynAck);
             }
             self.end_mut(peer).syn_unanswered = false;
+            note.since = self.covered_since(peer);
         }
         if note.rcv.has(Stimulus::RcvAckOfFin) {
             self.end_mut(peer).fin_unanswered = false;
@@ -427,6 +449,7 @@ impl Connection {
                 }
                 end.acked(ack, seg.ts);
             }
+            self.doubt_fin_below(side, seg, ack);
             self.arrived_out_of_order(side, seg, ack);
             self.arrived_unseen(side, seg);
             if self.end(peer).fin_covered_by(ack) {
@@ -450,7 +473,8 @@ impl Connection {
         };
         outcome.retransmission = again && !keep_alive && !probe;
         self.data_repeated |= outcome.retransmission && side == Side::Client;
-        outcome.new_bytes = self.take_bytes(side, seg);
+        // A keep-alive's byte is a stale one.
+        outcome.new_bytes = if keep_alive { 0 } else { self.take_bytes(side, seg) };
         if keep_alive && !probe {
             self.anomalies.note(AnomalyKind::KeepAlive, side, seg, String::new);
         } else if probe {
@@ -473,7 +497,7 @@ impl Connection {
                 end.fin_waits = true;
             }
         }
-        if note.snd != Stimuli::NONE || !note.rcv.is_empty() || fin || ahead {
+        if fin || ahead || !note.rcv.is_empty() || self.life.would_change(side, note.snd) {
             self.push(note);
         }
         if crossed {
@@ -496,15 +520,11 @@ impl Connection {
             && !self.end(peer).syn_ack
             && self.end(peer).last_sent.is_some();
         let bare = !seg.flags.has_all(Flags::ACK);
-        if state == Some(State::Closed) {
-            if bare {
-                self.life.confirm_last(side, seg.ts);
-            } else {
-                self.resets_cross(side, seg.ts);
-            }
-        }
         match verdict {
-            Verdict::Accepted => {}
+            Verdict::Accepted if state == Some(State::Closed) && bare => self.life.confirm_last(side, seg.ts),
+            // A bare one answers something that had arrived.
+            Verdict::Accepted if bare => {}
+            Verdict::Accepted => self.reset_crosses(side, seg.ts),
             Verdict::Doubtful => {
                 self.refusal = Some(Box::new(self.note(side, seg)));
                 self.challenged = Some(peer);

@@ -208,11 +208,43 @@ impl Connection {
         }
     }
 
-    /// `side` resets on its own, though an RST had passed on its way to it: they cross.
-    pub(super) fn resets_cross(&mut self, side: Side, ts: Timestamp) {
-        let crossed = self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvRst);
-        if crossed && !self.log_is_full() {
+    /// `side` resets on its own: RSTs on their way to it had not arrived, nor what passed less than the shortest way ago.
+    pub(super) fn reset_crosses(&mut self, side: Side, ts: Timestamp) {
+        /// Shorter ways are measured too roughly to tell.
+        const NOISE: Span = Span::from_micros(200);
+        if self.log_is_full() {
+            return;
+        }
+        if self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvRst) {
             self.defer_resets(side, ts);
+        }
+        let (next, nearest) = (self.log.len(), self.end(side).nearest);
+        let shortest =
+            nearest.map(|nearest| nearest.as_nanos() / 10 * 9).filter(|&shortest| shortest > NOISE.as_nanos());
+        let too_soon = |note: &Note| shortest.is_some_and(|shortest| ts.since(note.ts).as_nanos() < shortest);
+        for note in self.log.iter_mut().rev().take_while(|note| too_soon(note)) {
+            if note.to == side && !note.rcv.has(Stimulus::RcvSyn) {
+                note.after = next;
+            }
+        }
+        self.retell();
+    }
+
+    /// `side` acknowledges less than its peer's FIN, long after that passed: it may have died.
+    pub(super) fn doubt_fin_below(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
+        let peer = self.end(self.peer(side));
+        if peer.fin_end.is_none() || peer.fin_acked || peer.fin_covered_by(ack) || self.is_late() || self.log_is_full()
+        {
+            return;
+        }
+        let reach = self.end(side).reach;
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.acted == Acted::Believed) {
+            if note.rcv.has(Stimulus::RcvFin) && arrived(reach, seg.ts.since(note.ts)) == Arrived::Yes {
+                (note.acted, changed) = (Acted::Doubtful, true);
+            }
+        }
+        if changed {
             self.retell();
         }
     }

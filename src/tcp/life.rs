@@ -149,8 +149,10 @@ impl Life {
     fn tell(&mut self, log: &[Note], index: usize) {
         let note = &log[index];
         if note.sent {
-            let evidence = if note.unseen { Evidence::Inferred } else { Evidence::Observed };
             for stimulus in note.snd.sent() {
+                // A late capture does not show whether the peer's FIN had come before.
+                let first = stimulus == Stimulus::SndFin && self.state[note.side.index()].is_none();
+                let evidence = if note.unseen || first { Evidence::Inferred } else { Evidence::Observed };
                 self.step(note.side, stimulus, evidence, note, index);
             }
         }
@@ -193,7 +195,7 @@ impl Life {
         let Some(rule) = transition::next(from, stimulus) else { return };
         let (earliest, latest) = match evidence {
             // Mid-stream the change itself lies before the capture.
-            Evidence::Observed if from.is_none() => (None, Some(note.ts)),
+            _ if from.is_none() && note.side == side => (None, Some(note.ts)),
             Evidence::Observed => (note.known_ts, Some(note.ts)),
             _ if note.unseen => (None, Some(note.ts).filter(|_| stimulus != Stimulus::RcvAckOfFin)),
             Evidence::Inferred | Evidence::Assumed => {
@@ -221,10 +223,29 @@ impl Life {
         });
     }
 
+    /// Would one of `stimuli`, sent by `side`, change its state?
+    pub fn would_change(&self, side: Side, stimuli: Stimuli) -> bool {
+        stimuli.sent().any(|stimulus| transition::next(self.state(side), stimulus).is_some())
+    }
+
     /// A packet of `side`'s own, seen at `ts`: it acknowledges `ack`, and `synchronized` says that only a synchronized
     /// endpoint sends such a packet. Confirms what that proves.
     pub fn confirm(&mut self, log: &[Note], side: Side, ts: Timestamp, ack: Option<SeqNum>, synchronized: bool) {
+        // The acknowledgement of a FIN proves that a copy of it arrived, not which: what only a later copy carries stays unproved.
+        let carried_by_all = |stimulus: Stimulus, of: &Note| {
+            let mut first = log.iter().filter(|note| note.side == of.side && note.is_fin() && !note.repeat);
+            !of.repeat || first.all(|note| note.rcv.has(stimulus))
+        };
         for step in self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none()) {
+            // Late captures: the peer's FIN may have come before.
+            if step.from.is_none() && step.stimulus == Stimulus::RcvFin {
+                continue;
+            }
+            if step.stimulus == Stimulus::RcvAckOfFin
+                && !step.note.and_then(|note| log.get(note)).is_some_and(|note| carried_by_all(step.stimulus, note))
+            {
+                continue;
+            }
             let acked = step.note.and_then(|note| log.get(note)).and_then(|note| note.proof);
             let proved = match step.stimulus {
                 Stimulus::RcvSyn => ack.is_some(),

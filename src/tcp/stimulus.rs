@@ -47,24 +47,27 @@ pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Opti
     if unseen || high.is_at_or_after(seg.seq) { Reset::Accepted } else { Reset::Doubtful }
 }
 
-/// What `sender` does by sending this segment, SYN and RST apart, while it is believed in `state`.
+/// What `sender` does by sending this segment, SYN and RST apart, while it is believed in `state`. What only a synchronized endpoint
+/// sends counts as such wherever it is believed to be: that belief may be taken back.
 pub fn sent(sender: &Endpoint, peer: &Endpoint, state: Option<State>, seg: &Segment) -> Stimuli {
     let mut stimuli = Stimuli::NONE;
     let fin = seg.flags.has_all(Flags::FIN);
     let has_data = seg.payload_len > 0 || fin;
-    let synchronized = match state {
+    let peer_is_seen = peer.last_seen.is_some();
+    let synchronized = match (state, seg.acknowledges()) {
         // The capture began late. A FIN is its own first evidence.
-        None => !fin,
-        // Its SYN-ACK went unseen, or was believed lost: an ACK in sequence shows that it arrived.
-        Some(State::SynSent) => {
-            let acks_peer = seg.acknowledges().is_some_and(|ack| peer.iss.is_none() || peer.syn_covered_by(ack));
-            acks_peer && sender.iss.is_some_and(|iss| seg.seq.is_after(iss))
+        (None, _) => !fin,
+        (_, None) => false,
+        // A server: its peer's last ACK went unseen, or was believed lost. Under fast open it may send before that comes (RFC 7413 4.2),
+        // but takes no more data in.
+        (_, Some(ack)) if sender.syn_ack => {
+            let takes_data = sender.takes_data(ack) && (!peer_is_seen || peer.syn_acceptably_acked(ack));
+            takes_data || has_data && !fast_open(sender, peer)
         }
-        // The final ACK went unseen; under fast open a server may send before it comes (RFC 7413 4.2), but takes no more data in.
-        Some(State::SynReceived) => seg.acknowledges().is_some_and(|ack| {
-            sender.takes_data(ack) && peer.syn_acceptably_acked(ack) || has_data && !fast_open(sender, peer)
-        }),
-        _ => false,
+        // A client: the SYN-ACK went unseen, or was believed lost; an ACK in sequence shows that it arrived.
+        (_, Some(ack)) => {
+            (peer.iss.is_none() || peer.syn_covered_by(ack)) && sender.iss.is_some_and(|iss| seg.seq.is_after(iss))
+        }
     };
     if synchronized {
         stimuli = stimuli.with(Stimulus::SndAck);
