@@ -30,6 +30,8 @@ pub enum Unseen {
     NeverPassed,
     /// The endpoint gave an attempt up that nobody had answered, and made another from the same port: one attempt by the report contract.
     SameAttempt,
+    /// The server answered with a SYN cookie and kept nothing; its client never made up for the final ACK.
+    Cookie,
     /// A packet passed this tap, died behind it, and nothing that passed later told of that: believed, and marked as uncertain.
     DiedBehind,
 }
@@ -207,6 +209,7 @@ impl<'a> Witness<'a> {
             State::FinWait1 | State::LastAck => {
                 (!sent(|flags| flags.has_all(Flags::FIN), true)).then_some(Unseen::NeverPassed)
             }
+            State::SynSent => (!sent(Flags::is_bare_syn, true)).then_some(Unseen::NeverPassed),
             // Nothing is told of a server whose answer was never seen.
             State::SynReceived if change.from == State::Listen => {
                 (!sent(|_| true, true)).then_some(Unseen::NeverPassed)

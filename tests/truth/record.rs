@@ -76,6 +76,8 @@ pub struct Record {
     pub fins: [Vec<FinPass>; 3],
     /// `ListenOverflows` of both hosts.
     pub listen_overflows: u64,
+    /// SYN-ACKs that a host sent without keeping anything.
+    pub cookies: u64,
 }
 
 /// Every record of a folder, by name.
@@ -94,13 +96,15 @@ fn read(path: &Path, captures: &Path) -> Record {
         None => [None, Some(captures.join(json["capture"].as_str().unwrap())), None],
     };
     let fins = TAPS.map(|tap| rows(&json["fins"][tap]).iter().map(fin).collect());
+    let counter = |name: &str| TAPS.iter().filter_map(|side| json["overflows"][side][name].as_u64()).sum();
     Record {
         captures,
         timers: json["timers"] == true,
         lives: rows(&json["endpoints"]).iter().map(life).collect(),
         connects: rows(&json["connects"]).iter().map(connect).collect(),
         fins,
-        listen_overflows: TAPS.iter().filter_map(|side| json["overflows"][side]["ListenOverflows"].as_u64()).sum(),
+        listen_overflows: counter("ListenOverflows"),
+        cookies: counter("SyncookiesSent"),
         name,
     }
 }

@@ -56,11 +56,8 @@ impl Score {
         }
         let at_a_host = |endpoint: &Endpoint| record.lives.iter().any(|life| life.endpoint.0.ip == endpoint.0.ip);
         for (endpoint, rows) in by_endpoint.iter().filter(|(endpoint, _)| at_a_host(endpoint)) {
-            if !record.lives.iter().any(|life| life.endpoint == *endpoint) && record.timers {
-                self.endpoints += 1;
-                let told: Vec<_> = rows.iter().map(|(state, _)| *state).collect();
-                self.wrong
-                    .push(format!("{} {}: the kernel had no such endpoint, told {told:?}", record.name, endpoint.0));
+            if record.timers && !record.lives.iter().any(|life| life.endpoint == *endpoint) {
+                self.add_stranger(record, endpoint, rows);
             }
         }
         if record.timers {
@@ -73,6 +70,20 @@ impl Score {
                 self.take(record, |score| &mut score.overflows, facts::overflows(record, here, server));
             }
         }
+    }
+
+    /// Takes in what was told of an endpoint that no kernel had.
+    fn add_stranger(&mut self, record: &Record, endpoint: &Endpoint, rows: &[(State, &TransitionRow)]) {
+        self.endpoints += 1;
+        let told: Vec<_> = rows.iter().map(|(state, _)| *state).collect();
+        let said = format!("{} {}: the kernel had no such endpoint, told {told:?}", record.name, endpoint.0);
+        if record.cookies > 0 && [State::SynReceived, State::Closed].starts_with(&told) {
+            *self.unseen.entry(Unseen::Cookie).or_default() += 1;
+            self.explained.push(said);
+            return;
+        }
+        self.untrue.extend(rows.iter().filter(|(_, row)| lives::certain(row)).map(|_| said.clone()));
+        self.wrong.push(said);
     }
 
     fn take(&mut self, record: &Record, which: fn(&mut Self) -> &mut Tally, tally: Tally) {
@@ -202,7 +213,7 @@ pub fn table(scores: &[Score; 3]) -> String {
     let unseen = |score: &Score, why: Unseen| score.unseen.get(&why).copied().unwrap_or_default().to_string();
     let ratio = |width: Option<f64>| width.map_or_else(|| "—".to_owned(), |width| format!("{width:.2}"));
     type Line<'a> = (&'a str, &'a dyn Fn(&Score) -> String);
-    let lines: [Line<'_>; 20] = [
+    let lines: [Line<'_>; 21] = [
         ("endpoints", &|score| score.endpoints.to_string()),
         ("lives told exactly", &|score| percent(score.exact, score.endpoints)),
         ("  but: began before the capture", &|score| unseen(score, Unseen::BeforeTheCapture)),
@@ -211,6 +222,7 @@ pub fn table(scores: &[Score; 3]) -> String {
         ("  but: never passed this tap", &|score| unseen(score, Unseen::NeverPassed)),
         ("  but: the same attempt by contract", &|score| unseen(score, Unseen::SameAttempt)),
         ("  but: believed what died behind it", &|score| unseen(score, Unseen::DiedBehind)),
+        ("  but: only a SYN cookie", &|score| unseen(score, Unseen::Cookie)),
         ("lives wrong", &|score| percent(score.wrong.len(), score.endpoints)),
         ("changes compared", &|score| score.changes.to_string()),
         ("  inside their interval", &|score| percent(score.changes - score.outside, score.changes)),

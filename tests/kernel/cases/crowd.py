@@ -67,28 +67,44 @@ def _by_lot(seed, share):
     return lambda segment: chance.random() < share
 
 
-RULES = [
-    rule
-    for seed, (sender, at) in enumerate((sender, at) for sender in (CLIENT, SERVER) for at in (BEFORE, BEHIND))
-    for rule in (
-        drop(sender, _by_lot(seed, 0.02), at, times=1 << 30),
-        hold(sender, _by_lot(seed + 10, 0.01), 0.02, at, times=1 << 30),
-        copy(sender, _by_lot(seed + 20, 0.005), 0.015, at, times=1 << 30),
-    )
-]
+def _rules(share):
+    """Every packet in every place: lost by this share, held back by half of it, copied by a quarter."""
+    places = [(sender, at) for sender in (CLIENT, SERVER) for at in (BEFORE, BEHIND)]
+    return [
+        rule
+        for seed, (sender, at) in enumerate(places)
+        for rule in (
+            drop(sender, _by_lot(seed, share), at, times=1 << 30),
+            hold(sender, _by_lot(seed + 10, share / 2), 0.02, at, times=1 << 30),
+            copy(sender, _by_lot(seed + 20, share / 4), 0.015, at, times=1 << 30),
+        )
+    ]
 
-_LAB = {"client_hosts": tuple(CLIENT_DELAY), "rules": RULES}
+
+_FAR = {"delays": _delay, "round_trip": _round_trip, "client_hosts": tuple(CLIENT_DELAY), "rules": _rules(0.02)}
+_NEAR = {"delays": (0.0003, 0.0003), "client_hosts": tuple(CLIENT_DELAY), "rules": _rules(0.02)}
 
 
-@case("crowd", _delay, (4, 6), 22, round_trip=_round_trip, **_LAB)
+@case("crowd", versions=(4, 6), seconds=22, **_FAR)
 def crowd(lab):
     """150 connections of four clients in nine seconds; every packet may be lost, held back or copied, and the closers are drawn by lot."""
     _come(lab, COUNT)
 
 
-@case("crowd-small", _delay, (4, 6), 15, round_trip=_round_trip, **_LAB)
+@case("crowd-small", versions=(4, 6), seconds=15, **_FAR)
+@case("crowd-lossy", versions=(4,), seconds=25, **{**_FAR, "rules": _rules(0.06)})
+@case("crowd-near", versions=(6,), seconds=15, **_NEAR)
 def crowd_small(lab):
-    """The same with 40 connections."""
+    """The same with 40 connections; in one name three times the losses, in another all hosts side by side."""
+    _come(lab, FEW)
+
+
+@case("crowd-plain", versions=(4, 6), seconds=15, **_FAR)
+def crowd_plain(lab):
+    """The same with 40 connections without timestamps and without SACK."""
+    for host in (lab.client, lab.server):
+        host.sysctl("ipv4/tcp_timestamps", 0)
+        host.sysctl("ipv4/tcp_sack", 0)
     _come(lab, FEW)
 
 

@@ -1,6 +1,8 @@
 """RSTs, true and forged, and what only looks like trouble: challenge ACKs, keep-alives, window probes. In: a laboratory; out: the same."""
 
-from bridge import BEFORE, BEHIND, CLIENT, SERVER, data, drop
+import struct
+
+from bridge import BEFORE, BEHIND, CLIENT, SERVER, data, drop, fin
 
 from cases.case import CLOSE, MIDDLE, NEAR_CLIENT, NEAR_SERVER, case
 from cases.steps import APP, PORT, Switch, close_in_turn, close_with_reset, connect_quietly, contextlib, exchange, forge, opened, read_exactly
@@ -285,3 +287,95 @@ def abort_in_syn_sent(lab):
     time.sleep(0.3)
     client.close()
     settle()
+
+
+@case("reset-then-same-port", NEAR_CLIENT, (4, 6), 3)
+def reset_then_same_port(lab):
+    """The client aborts and connects again from the same port at once, three times."""
+    listener = lab.listen(APP)
+    for _ in range(3):
+        client, server = lab.connection(listener, PORT)
+        exchange(client, server)
+        close_with_reset(client)
+        time.sleep(0.15)
+        server.close()
+    settle()
+
+
+@case("stale-last-ack", MIDDLE, (4, 6), 4, rules=[drop(CLIENT, reset, at=BEFORE), drop(SERVER, fin, times=2)])
+@case("stale-last-ack-behind", NEAR_SERVER, (4,), 4, rules=[drop(CLIENT, reset), drop(SERVER, fin, times=2)])
+def stale_last_ack(lab):
+    """The client shuts down and aborts, and its RST is lost; the server, in LAST_ACK, meets a new SYN from that port."""
+    listener = lab.listen(APP)
+    client, server = lab.connection(listener, PORT)
+    exchange(client, server)
+    client.shutdown(socket.SHUT_WR)
+    read_to_end(server)
+    close_with_reset(client)
+    server.close()
+    time.sleep(0.15)
+    client = connect_quietly(lab, to=APP)
+    server = accept(listener)
+    exchange(client, server)
+    close_in_turn(client, server)
+
+
+@case("stale-fin-wait-2", MIDDLE, (4, 6), 4, rules=[drop(CLIENT, reset, at=BEFORE)])
+def stale_fin_wait_2(lab):
+    """The server has closed and waits in FIN_WAIT_2; the client aborts, its RST is lost, and it comes again from the same port."""
+    listener = lab.listen(APP)
+    client, server = lab.connection(listener, PORT)
+    exchange(client, server)
+    server.close()
+    read_to_end(client)
+    time.sleep(0.1)
+    close_with_reset(client)
+    time.sleep(0.2)
+    client = connect_quietly(lab, to=APP)
+    server = accept(listener)
+    exchange(client, server)
+    close_in_turn(client, server)
+
+
+@case("shutdown-both", MIDDLE, (6,))
+def shutdown_both(lab):
+    """The client shuts both directions and keeps its socket; the server's later data draws nothing or a RST, as its kernel likes."""
+    client, server = opened(lab, to=APP)
+    client.shutdown(socket.SHUT_RDWR)
+    read_to_end(server)
+    time.sleep(0.1)
+    server.sendall(b"x" * 100)
+    settle(0.2)
+    server.close()
+    settle()
+    client.close()
+    settle()
+
+
+@case("lingering-close", NEAR_CLIENT, (4,), rules=[drop(CLIENT, fin)])
+def lingering_close(lab):
+    """SO_LINGER with a time: close() returns when the FIN, lost once, is acknowledged."""
+    client, server = opened(lab)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
+    close_in_turn(client, server)
+
+
+@case("ecn", MIDDLE, (4,))
+def ecn(lab):
+    """Both hosts negotiate ECN: flags that no older tool expects on a SYN."""
+    lab.client.sysctl("ipv4/tcp_ecn", 1)
+    lab.server.sysctl("ipv4/tcp_ecn", 1)
+    client, server = opened(lab)
+    close_in_turn(client, server)
+
+
+@case("no-sack", NEAR_SERVER, (4,), 3, rules=[drop(SERVER, data, skip=1), drop(CLIENT, fin)])
+def no_sack(lab):
+    """Neither SACK nor timestamps nor window scaling; the answer and a FIN are lost."""
+    for host in (lab.client, lab.server):
+        for name in ("sack", "timestamps", "window_scaling"):
+            host.sysctl(f"ipv4/tcp_{name}", 0)
+    client, server = opened(lab)
+    server.sendall(b"x" * 2000)
+    read_exactly(client, 2000)
+    close_in_turn(client, server)

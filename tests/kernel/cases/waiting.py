@@ -40,6 +40,25 @@ def reuse_by_holder(lab):
     _twice(lab, 1.2, by_server=False)
 
 
+@case("reuse-chain", MIDDLE, (4, 6), 6)
+@case("reuse-chain-lossy", NEAR_CLIENT, (4, 6), 8, rules=[drop(CLIENT, fin, skip=1), drop(SERVER, ack_of_fin, skip=2), drop(SERVER, syn_ack, skip=3, at=BEFORE)])
+def reuse_chain(lab):
+    """Four connections from one port, one after the other: the server closes, both do, the server with its answer, the server again."""
+    listener = lab.listen(HTTP)
+    for number in range(4):
+        client, server = lab.connection(listener, PORT)
+        if number == 2:
+            client.sendall(REQUEST)
+            read_exactly(server, len(REQUEST))
+            server.send(b"x" * 300, socket.MSG_MORE)
+        else:
+            exchange(client, server)
+        server.close()
+        time.sleep(0.05 * (number % 2))
+        client.close()
+        time.sleep(1.2)
+
+
 @case("time-wait-reset", MIDDLE, (4, 6))
 @case("time-wait-reset-near-server", NEAR_SERVER, (4,))
 def time_wait_reset(lab):
@@ -91,13 +110,6 @@ def no_time_wait(lab):
     """No room for TIME_WAIT (tcp_max_tw_buckets=0): FIN_WAIT_2 goes to CLOSED, and the server's FIN draws a RST."""
     lab.client.sysctl("ipv4/tcp_max_tw_buckets", 0)
     plain(lab, pause=0.1)
-
-
-@case("no-time-wait-merged", NEAR_CLIENT, (4,))
-def no_time_wait_merged(lab):
-    """The same with the server's FIN merged with its ACK."""
-    lab.client.sysctl("ipv4/tcp_max_tw_buckets", 0)
-    plain(lab, pause=0)
 
 
 @case("fin-wait-2-then-fin", NEAR_SERVER, (4, 6), 5)
@@ -169,6 +181,20 @@ def accept_queue_cookies(lab):
     settle(0.2)
     clients += _crowd(lab, 4, first_port=PORT + 1, say=REQUEST)
     _serve_late(listener, clients, 1.5, 5)
+
+
+@case("listener-closes", MIDDLE, (4, 6), 3)
+def listener_closes(lab):
+    """Three clients are connected but not accepted, and one of them has sent its request, when the listener is closed: RSTs to all."""
+    listener = lab.listen(APP, backlog=8)
+    clients = _crowd(lab, 3, pause=0.05)
+    clients[0].sendall(REQUEST)
+    settle(0.2)
+    listener.close()
+    settle(0.2)
+    for client in clients:
+        client.close()
+    settle()
 
 
 @case("accept-queue-reset", MIDDLE, (4,), 5)

@@ -31,6 +31,7 @@ _CLOCK_MONOTONIC_COARSE = 6  # advances with the timer interrupt
 _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 _TIME_WAIT = 60 * _HZ  # A laboratory sets `tcp_fin_timeout` to less, so the timer's length tells TIME_WAIT from FIN_WAIT_2.
 _AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
+_RE_ARMED = 300_000  # ns from a timer's cancellation to its new start in the same call
 _COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
 
 
@@ -96,6 +97,7 @@ class _Request:
     key: tuple | None = None
     ended: int | None = None
     cpu: int | None = None  # where it ended
+    expired: bool = False
     became_socket: bool = False
 
 
@@ -208,15 +210,17 @@ class _Reading:
         again = self._cancelled.pop(timer, None) == event.cpu
         if event.fields["function"] == "reqsk_timer_handler":
             request = self._requests.get(timer)
-            soon = request is not None and request.ended is not None and event.ns - request.ended < _AT_ONCE
-            if soon and event.cpu == request.cpu:
-                request.ended = None  # The timer expired and is set anew, or a repeated SYN came.
-                return
+            if request is not None and request.ended is not None and event.cpu == request.cpu:
+                # A new request starts with a second; one whose timer expired goes on with two or more, unless it is a repeated SYN that sets it.
+                longer, soon = timeout > 3 * _HZ // 2, event.ns - request.ended
+                if soon < (_AT_ONCE if request.expired and longer else 0 if request.expired else _RE_ARMED):
+                    request.ended, request.expired = None, False
+                    return
             self._requests[timer] = _Request(event.ns, event.thread)
             self._all_requests.append(self._requests[timer])
             return
         stay, key = self._stays.get(timer, (None, None))
-        if stay is None or not again or event.ns - stay.ended > _AT_ONCE:
+        if stay is None or not again or event.ns - stay.ended > _RE_ARMED:
             self._block_made[event.cpu] = Stay(None), timer, timeout, event.ns
             return
         stay.ended = stay.how = None
@@ -235,7 +239,7 @@ class _Reading:
         request = self._requests.get(timer)
         if request is None:
             return
-        request.ended, request.cpu = event.ns, event.cpu
+        request.ended, request.cpu, request.expired = event.ns, event.cpu, False
         child = self._child.get(event.cpu)
         if child is not None:
             request.key, request.became_socket = child[0], True
@@ -248,8 +252,8 @@ class _Reading:
             stay, _ = self._stays.pop(timer)
             stay.ended, stay.how = event.ns, "expired"
         if timer in self._requests:
-            self._requests[timer].ended, self._requests[timer].cpu = event.ns, event.cpu
-            self._repeat[event.cpu] = self._requests[timer]
+            request = self._repeat[event.cpu] = self._requests[timer]
+            request.ended, request.cpu, request.expired = event.ns, event.cpu, True
 
     def _tcp_retransmit_skb(self, event):
         state = event.fields["state"].removeprefix("TCP_")
