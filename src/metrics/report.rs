@@ -21,6 +21,9 @@ pub fn report(
     finish: Finish,
 ) -> ConnectionReport {
     conn.accept_refusal();
+    if let Finish::Reuse { side, ts, .. } = finish {
+        conn.replaced(side, ts);
+    }
     conn.settle_silence(finish.ts());
     let opened = handshake::opening(&conn);
     let silent_server = conn.end(Side::Server).last_sent.is_none();
@@ -108,6 +111,7 @@ fn bound_timers(conn: &mut Connection) {
         let last_sent = conn.end(side).last_sent;
         conn.life.bound_last(side, |step| match step.stimulus {
             // Whoever sends the next SYN itself has left TIME_WAIT by then.
+            Stimulus::Reused if step.from != Some(State::TimeWait) => (None, Some(step.ts)),
             Stimulus::Reused if step.evidence == Evidence::Observed => (last_sent, Some(step.ts)),
             Stimulus::Reused => (Some(step.ts), None),
             Stimulus::TwoMsl => (last_sent, None),

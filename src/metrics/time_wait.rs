@@ -60,6 +60,13 @@ pub fn deadline(conn: &Connection, side: Side, assumed: Span) -> Option<Timestam
 /// Ends the stays that are over by `finish`.
 pub fn expire(conn: &mut Connection, assumed: Span, finish: Finish) {
     for side in Side::BOTH {
+        // Whoever begins anew has given the old connection up, seen or not.
+        if let Finish::Reuse { side: by, ts, frame } = finish
+            && by == side
+            && !matches!(conn.state(side), None | Some(State::Closed | State::Listen | State::TimeWait))
+        {
+            conn.life.add(side, Stimulus::Reused, ts, Some(frame), Evidence::Inferred);
+        }
         let Some(deadline) = deadline(conn, side, assumed) else { continue };
         match finish {
             Finish::Reuse { side: by, ts, frame } if ts < deadline => {

@@ -20,7 +20,10 @@ const NETWORK_COPY: Span = Span::from_secs(3);
 const UNNUMBERED_COPY: Span = Span::from_millis(1);
 
 /// Retransmission timers of SYNs start at a second (RFC 6298 2.1), in some stacks at less, but never at this.
-const SOONEST_SYN: Span = Span::from_millis(150);
+pub const SOONEST_SYN: Span = Span::from_millis(150);
+
+/// What leaves within this after an acknowledgement came may have waited for it.
+const LEAVES_AT_ONCE: Span = Span::from_millis(1);
 
 /// Senders count their IPv4 identifications up; one that lies at most this far behind the last is of a packet that was overtaken.
 const OVERTAKEN_IDS: u16 = 64;
@@ -186,7 +189,7 @@ pub struct Endpoint {
     pub last_sent: Option<Timestamp>,
     /// It sent something other than a SYN, a SYN-ACK or an RST.
     pub spoke: bool,
-    /// It sent data again.
+    /// It sent its SYN, SYN-ACK or data again: its congestion window may be a single segment (RFC 5681 3.1).
     pub repeated: bool,
     /// Data segments it sent since all that it had sent was last acknowledged.
     pub flight: u16,
@@ -263,6 +266,14 @@ impl Endpoint {
     fn no_timer_fits(&self, seg: &Segment, round_trip: Span) -> bool {
         let (Some((value, _)), Some(last)) = (seg.options.timestamps, self.timestamps.value) else { return false };
         ticks_between(last, value) < round_trip.as_nanos()
+    }
+
+    /// Was `seg` stamped longer ago than a network keeps packets?
+    pub fn is_ancient(&self, seg: &Segment) -> bool {
+        match (seg.options.timestamps, self.timestamps.value) {
+            (Some((value, _)), Some(newest)) => ticks_between(value, newest) > NETWORK_COPY.as_nanos(),
+            _ => false,
+        }
     }
 
     /// Was `seg` under way to the tap for longer than others of its packets, as their timestamps tell?
@@ -407,7 +418,7 @@ impl Endpoint {
             _ => false,
         };
         let had_arrived = match (self.snd_una_ts, self.reach) {
-            (Some(acked), Some(reach)) => ts.since(acked).as_nanos() > reach.as_nanos().saturating_mul(2),
+            (Some(acked), Some(reach)) => ts.since(acked) > reach.plus(reach).plus(LEAVES_AT_ONCE),
             _ => false,
         };
         all_acked && (had_arrived || self.sent.bytes() == 0)

@@ -126,6 +126,23 @@ impl Connection {
         self.retell();
     }
 
+    /// `side` began anew with a SYN at `ts`: what it sent since is of that, though it may have acted on the old peer; and a FIN that it
+    /// never acknowledged had not reached it.
+    pub fn replaced(&mut self, side: Side, ts: Timestamp) {
+        let unacknowledged = !self.end(self.peer(side)).fin_acked;
+        let mut changed = false;
+        for note in &mut self.log {
+            if note.side == side && note.ts >= ts {
+                (note.sent, changed) = (false, true);
+            } else if note.to == side && note.rcv.has(Stimulus::RcvFin) && unacknowledged {
+                (note.acted, changed) = (Acted::Disproved, true);
+            }
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
     /// Nothing comes any more; the packets end at `end`. What was repeated and never answered may never have arrived, its last copy as little
     /// as those before.
     pub fn settle_silence(&mut self, end: Timestamp) {
@@ -256,6 +273,26 @@ impl Connection {
         }
     }
 
+    /// A bare RST answers the ACK that was thought to end LAST_ACK: there was no socket any more, so the ACK before it had done so.
+    pub(super) fn earlier_ack_closed(&mut self, side: Side, seg: &Segment) {
+        let Some(step) = self.life.last_step(side).filter(|step| step.stimulus == Stimulus::RcvAckOfFin) else {
+            return;
+        };
+        let (Some(last), reach) = (step.note, self.end(side).reach) else { return };
+        if self.log_is_full() || arrived(reach, seg.ts.since(self.log[last].ts)) == Arrived::Yes {
+            return;
+        }
+        let acks = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvAckOfFin);
+        if let Some(earlier) = self.log[..last].iter().rposition(acks) {
+            let note = &mut self.log[earlier];
+            (note.acted, note.after) = (Acted::Believed, note.after.min(last));
+            if note.after > earlier {
+                note.after = earlier;
+            }
+            self.retell();
+        }
+    }
+
     /// `side` acknowledges less than its peer's FIN but has selectively acknowledged that: something before it is missing, so it waits.
     pub(super) fn arrived_out_of_order(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
         let peer = self.peer(side);
@@ -293,8 +330,15 @@ impl Connection {
                 let reach = self.end(side).reach;
                 self.defer_resets(side, |note| arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes);
             }
-            // It may also just have been slow.
-            Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Doubtful,
+            // They may also just have been slow.
+            Stimulus::RcvRst if arrived_before => {
+                let reach = self.end(side).reach;
+                for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvRst)) {
+                    if arrived(reach, seg.ts.since(note.ts)) == Arrived::Yes {
+                        note.acted = Acted::Doubtful;
+                    }
+                }
+            }
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
                 self.log[index].sent = false;
                 if self.state(self.peer(side)) == Some(State::Closed)
@@ -312,7 +356,14 @@ impl Connection {
     pub(super) fn refute_last_ack(&mut self, side: Side, seg: &Segment) {
         // What had been acknowledged long before may come again out of the network.
         let old = seg.payload_len > 0 && self.end(side).snd_una.is_some_and(|una| una.is_at_or_after(seg.end()));
+        // It echoes less than that ACK would have brought: they crossed.
+        let last = self.life.last_step(side).and_then(|step| step.note).and_then(|note| self.log[note].timestamps);
+        let crossed = match (last, seg.options.timestamps) {
+            (Some((value, _)), Some((_, echo))) => SeqNum::new(value).is_after(SeqNum::new(echo)),
+            _ => false,
+        };
         let gone = !old
+            && !crossed
             && !self.is_late()
             && self.state(side) == Some(State::Closed)
             && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
@@ -354,7 +405,7 @@ impl Connection {
         if arrived.count() >= 2 {
             return;
         }
-        let doubted = |note: &Note| is_copy(note) && note.acted == Acted::Doubtful;
+        let doubted = |note: &Note| is_copy(note) && note.acted != Acted::Believed;
         if let Some(last) = self.log.iter().rposition(doubted) {
             self.log[last].acted = Acted::Believed;
             self.retell();
@@ -367,6 +418,8 @@ impl Connection {
         let Some((_, index)) = self.end(side).ahead.filter(|&(seq, _)| seq == seg.end()) else { return };
         let Some(note) = self.log.get_mut(index).filter(|note| note.side == side) else { return };
         note.snd = note.snd.with(Stimulus::SndFin);
+        // If it also acknowledges the peer's FIN, that may have come first, and neither order is certain.
+        note.unseen = note.rcv.has(Stimulus::RcvAckOfFin);
         note.known_ts = None;
         let mut peers = self.log[..index].iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin));
         if let Some(only) = only(&mut peers) {

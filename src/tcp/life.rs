@@ -239,6 +239,12 @@ impl Life {
         });
     }
 
+    /// May an application still hold the socket of `side`: it has not closed?
+    pub const fn owned(&self, side: Side) -> bool {
+        use State::{Closing, FinWait1, FinWait2, LastAck, TimeWait};
+        !matches!(self.state(side), Some(FinWait1 | FinWait2 | Closing | LastAck | TimeWait))
+    }
+
     /// Would one of `stimuli`, sent by `side`, change its state?
     pub fn would_change(&self, side: Side, stimuli: Stimuli) -> bool {
         stimuli.sent().any(|stimulus| transition::next(self.state(side), stimulus).is_some())
@@ -252,9 +258,14 @@ impl Life {
             let mut first = log.iter().filter(|note| note.side == of.side && note.is_fin() && !note.repeat);
             !of.repeat || first.all(|note| note.rcv.has(stimulus))
         };
+        let closes_for_certain =
+            self.entry(side, State::FinWait1).is_none_or(|step| step.evidence == Evidence::Observed);
         for step in self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none()) {
             // With data out, it may have closed already and its FIN may be waiting behind that: then this is CLOSING.
             if step.to == State::CloseWait && !idle {
+                continue;
+            }
+            if step.to == State::Closing && !closes_for_certain {
                 continue;
             }
             // Late captures: the peer's FIN may have come before.

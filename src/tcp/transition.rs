@@ -161,6 +161,8 @@ pub const RULES: &[Rule] = &[
     r(&[LastAck], RcvAckOfFin, Closed, "3.10.7.4 fifth"),
     r(&[TimeWait], TwoMsl, Closed, "3.10.8"),
     r(&[TimeWait], Reused, Closed, "3.6.1"),
+    // Its host forgot the connection and begins another.
+    r(&[SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck], Reused, Closed, "3.5.1"),
     r(&[SynSent], RcvRst, Closed, "3.10.7.3 second"),
     r(
         &[SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait],
@@ -257,14 +259,14 @@ mod tests {
             "?? ·  SR ES F1 CL ·  ES ·  ·  CW CL ·  ·  · ",
             "CL SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  · ",
             "LI SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  · ",
-            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL CL ·  · ",
-            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  ·  · ",
-            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  ·  · ",
-            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  ·  · ",
-            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  ·  · ",
-            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  ·  · ",
-            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  ·  · ",
-            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  ·  · ",
+            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL CL CL · ",
+            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  CL · ",
+            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  CL · ",
+            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  CL · ",
+            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  CL · ",
+            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  CL · ",
+            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  CL · ",
+            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  CL · ",
             "TW ·  ·  ·  ·  CL ·  ·  ·  ·  ·  CL ·  CL CL",
         ];
         assert_eq!(grid, want, "\n{}", grid.join("\n"));
