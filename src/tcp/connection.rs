@@ -642,7 +642,7 @@ impl Connection {
         } else if self.fin_was_not_waiting(side, seg) {
             // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
             note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
-            let round_trip = self.end(side).reach.zip(peer.reach).map(|(near, far)| near.plus(far));
+            let round_trip = self.end(side).nearest.zip(peer.nearest).map(|(near, far)| near.plus(far));
             let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
             let beside = self.is_beside_the_tap(side) && !self.end(side).came_slowly(seg);
             let beside = beside.then(|| seg.ts.minus(IT_TAKES));

@@ -200,9 +200,10 @@ impl Connection {
         }
     }
 
-    /// `side` resets with an acknowledgement that does not cover its peer's FIN: it had not got that.
+    /// `side` resets with an acknowledgement that does not cover its peer's FIN: it had not got that. A bare RST has the number that what it
+    /// answers acknowledged (RFC 9293 3.10.7.1): what acknowledges more comes after.
     pub(super) fn fin_crosses_reset(&mut self, side: Side, seg: &Segment) {
-        let Some(ack) = seg.acknowledges() else { return };
+        let Some(ack) = seg.acknowledges() else { return self.comes_after_answered(side, seg) };
         if self.log_is_full() || self.end(self.peer(side)).fin_covered_by(ack) {
             return;
         }
@@ -211,6 +212,23 @@ impl Connection {
         for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin)) {
             changed |= note.after != reset;
             note.after = reset;
+        }
+        if changed {
+            self.retell();
+        }
+    }
+
+    fn comes_after_answered(&mut self, side: Side, seg: &Segment) {
+        if self.log_is_full() {
+            return;
+        }
+        let (reset, reach) = (self.log.len(), self.end(side).reach);
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| note.to == side && note.flags.has_all(Flags::ACK)) {
+            if note.ack.is_after(seg.seq) && arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes {
+                changed |= note.after != reset;
+                note.after = reset;
+            }
         }
         if changed {
             self.retell();

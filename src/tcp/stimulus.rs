@@ -35,18 +35,18 @@ pub fn rst_accepted(sender: &Endpoint, receiver: &Endpoint, receiver_state: Opti
     if receiver.rcv_nxt == Some(seg.seq) {
         return Reset::Accepted;
     }
+    // The receiver has acknowledged the FIN, so RCV.NXT is known. Linux takes the number of the FIN too (`tcp_reset_check`), but not in
+    // TIME-WAIT.
+    if let Some(end) = sender.fin_end.filter(|_| sender.fin_acked) {
+        let before = seg.seq.plus(1) == end && receiver_state != Some(State::TimeWait);
+        return if seg.seq == end || before { Reset::Accepted } else { Reset::Ignored };
+    }
     let (Some(low), Some(high)) = (sender.snd_una.or(sender.first_seq), sender.snd_nxt()) else {
         return Reset::Accepted;
     };
     let window_end = high.plus((u32::from(receiver.window) << receiver.window_scale).max(DEFAULT_WINDOW));
     if !seg.seq.is_at_or_after(low) || seg.seq.is_after(window_end) {
         return Reset::Ignored;
-    }
-    // The receiver has acknowledged the FIN, so RCV.NXT is known. Linux takes the number of the FIN too (`tcp_reset_check`), but not in
-    // TIME-WAIT.
-    if let Some(end) = sender.fin_end.filter(|_| sender.fin_acked) {
-        let before = seg.seq.plus(1) == end && receiver_state != Some(State::TimeWait);
-        return if seg.seq == end || before { Reset::Accepted } else { Reset::Ignored };
     }
     // Bytes that the tap did not see may have moved RCV.NXT on; then the whole window is possible.
     let unseen = sender.sent.has_holes() || sender.iss.is_none();
