@@ -8,8 +8,18 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-const TABLES: [&str; 7] =
-    ["connections", "transitions", "fin_retransmissions", "time_wait", "listeners", "state_census", "anomalies"];
+const TABLES: [&str; 10] = [
+    "connections",
+    "transitions",
+    "fin_retransmissions",
+    "time_wait",
+    "listeners",
+    "state_census",
+    "anomalies",
+    "listener_queues",
+    "ephemeral_ports",
+    "ephemeral_port_use",
+];
 
 /// A run of the program in a folder of its own.
 struct Desk {

@@ -11,6 +11,8 @@ use finwait::capture::Savefile;
 use finwait::conntrack::config::Config;
 use finwait::conntrack::tracker::Tracker;
 use finwait::decode::{Decoded, Decoder};
+use finwait::metrics::buckets::Buckets;
+use finwait::metrics::listeners::Listeners;
 use finwait::metrics::rows::ConnectionReport;
 use finwait::tcp::segment::FrameId;
 use finwait::tcp::state::{Side, State};
@@ -112,9 +114,32 @@ fn check(report: &ConnectionReport) {
         let fins = report.fin_retransmissions.iter().filter(|fin| fin.side == side).count();
         assert_eq!(fins as u64, row.fin_retransmissions[side.index()]);
     }
+    if let Some(((all, waited), answered)) = row.connect_ns.zip(row.syn_wait_ns).zip(row.syn_to_syn_ack_ns) {
+        assert_eq!(all, waited + answered, "{row:?}");
+    }
+    assert!(row.accept_wait_ns.is_none() || row.accept_queue_overflow, "{row:?}");
     let spans = [row.connect_ns, row.syn_to_syn_ack_ns, row.syn_ack_to_ack_ns, row.handshake_ns];
-    assert!(spans.into_iter().flatten().all(|span| span >= 0), "{row:?}");
+    let spans = spans.into_iter().chain([row.syn_wait_ns, row.accept_wait_ns]);
+    assert!(spans.flatten().all(|span| span >= 0), "{row:?}");
     assert!(row.first_ts <= row.last_ts && row.packets[0] + row.packets[1] > 0, "{row:?}");
+}
+
+/// What the tables of listeners promise of all of them together.
+fn check_queues(reports: &[ConnectionReport]) {
+    let mut listeners = Listeners::default();
+    reports.iter().for_each(|report| listeners.add(report));
+    let first = reports.iter().map(|report| report.connection.first_ts).min().unwrap_or_default();
+    let last = reports.iter().map(|report| report.connection.last_ts).max().unwrap_or_default();
+    let (rows, queues) = listeners.finish(Some(Buckets::new(first, last, None)));
+    for row in &queues {
+        let listener = rows.iter().find(|listener| listener.server == row.server).expect("it has a row of its own");
+        assert!(row.held_off <= row.syn_received && row.syn_received <= row.syn_received_peak, "{row:?}");
+        assert!(
+            row.syn_received_peak <= listener.half_open_peak && row.time_wait <= listener.time_wait_peak,
+            "{row:?}"
+        );
+    }
+    assert!(rows.iter().all(|row| row.held_off_peak <= row.accept_queue_overflows), "{rows:?}");
 }
 
 #[test]
@@ -125,10 +150,10 @@ fn damage_neither_stops_nor_confuses_the_analysis() {
     for path in &captures {
         let bytes = fs::read(path).unwrap();
         for _ in 0..rounds {
-            for report in analyse(damaged(&bytes, &mut dice)) {
-                check(&report);
-                connections += 1;
-            }
+            let reports = analyse(damaged(&bytes, &mut dice));
+            reports.iter().for_each(check);
+            check_queues(&reports);
+            connections += reports.len();
         }
     }
     assert!(connections > captures.len() * rounds / 4, "only {connections} connections came out");

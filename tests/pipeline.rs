@@ -5,6 +5,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use finwait::metrics::ephemeral_ports::PortRange;
 use finwait::metrics::rows::Tables;
 use finwait::pipeline::engine::{Analysis, Options};
 use finwait::pipeline::interrupt::Interrupt;
@@ -18,6 +19,7 @@ fn options(threads: usize) -> Options {
         time_wait: Span::from_secs(60),
         verify_checksums: true,
         bucket: None,
+        port_range: PortRange::default(),
         bpf: None,
     }
 }
@@ -57,13 +59,25 @@ fn any_number_of_shards_finds_the_same() {
 #[test]
 fn rows_are_in_the_order_of_the_contract() {
     let captures = bundled();
-    let Tables { connections, transitions, fin_retransmissions, time_wait, anomalies, .. } =
-        analyse(&captures, 2).tables;
+    let Tables {
+        connections,
+        transitions,
+        fin_retransmissions,
+        time_wait,
+        anomalies,
+        listener_queues,
+        ephemeral_ports,
+        ephemeral_port_use,
+        ..
+    } = analyse(&captures, 2).tables;
     let ids: Vec<u64> = connections.iter().map(|row| row.conn_id).collect();
     assert_eq!(ids, (1..=connections.len() as u64).collect::<Vec<_>>());
     assert!(transitions.is_sorted_by_key(|row| (row.conn_id, row.side, row.step)));
     assert!(fin_retransmissions.is_sorted_by_key(|row| (row.conn_id, row.side, row.ts)));
     assert!(time_wait.is_sorted_by_key(|row| (row.conn_id, row.side, row.entered_ts)));
+    assert!(listener_queues.is_sorted_by_key(|row| (row.bucket_ts, row.server)));
+    assert!(ephemeral_ports.is_sorted_by_key(|row| row.user));
+    assert!(ephemeral_port_use.is_sorted_by_key(|row| (row.bucket_ts, row.user)));
     assert!(anomalies.is_sorted_by_key(|row| (row.conn_id, row.side, row.ts)));
 }
 

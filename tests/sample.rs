@@ -1,7 +1,7 @@
 //! `reports/sample/` is what finwait writes of `captures/mixed.pcapng`, today as when it was committed.
 //!
 //! To refresh it: `finwait report captures/mixed.pcapng -o reports/sample --format csv,png,html --tables
-//! connections,fin_retransmissions,time_wait,listeners,anomalies`; read the diff, look at the pictures.
+//! connections,fin_retransmissions,time_wait,listeners,anomalies,ephemeral_ports`; read the diff, look at the pictures.
 #![cfg(feature = "full")]
 
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ fn size(png: &[u8]) -> (u32, u32) {
 fn the_sample_report_is_what_finwait_writes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sample, fresh) = (root.join("reports/sample"), tempfile::tempdir().unwrap());
-    let tables = "connections,fin_retransmissions,time_wait,listeners,anomalies";
+    let tables = "connections,fin_retransmissions,time_wait,listeners,anomalies,ephemeral_ports";
     let status = Command::new(env!("CARGO_BIN_EXE_finwait"))
         .current_dir(root)
         .args(["report", "captures/mixed.pcapng", "--quiet", "--format", "csv,png,html", "--tables", tables, "-o"])

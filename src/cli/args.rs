@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::duration;
+use crate::metrics::ephemeral_ports::PortRange;
 use crate::report::Format;
 use crate::tables::schema::Table;
 use crate::time::Span;
@@ -131,7 +132,8 @@ pub struct AnalysisArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
-    /// Width of the bars of state_census [default: so that there are at most 600]
+    /// Width of the buckets of the tables over time: state_census, listener_queues, ephemeral_port_use
+    /// [default: so that there are at most 600]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub bucket: Option<Span>,
 }
@@ -151,6 +153,10 @@ pub struct OutputArgs {
     /// Which tables to write [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = table_names())]
     tables: Vec<String>,
+
+    /// The ports that clients choose from, for ephemeral_ports [default: 32768-60999, Linux's ip_local_port_range]
+    #[arg(long, value_name = "LOW-HIGH", default_value_t, hide_default_value = true, value_parser = port_range)]
+    pub port_range: PortRange,
 }
 
 impl OutputArgs {
@@ -293,6 +299,12 @@ fn time_wait(text: &str) -> Result<Span, String> {
     }
 }
 
+/// Two ports with a dash between them.
+fn port_range(text: &str) -> Result<PortRange, String> {
+    let ports = text.split_once('-').and_then(|(low, high)| PortRange::new(low.parse().ok()?, high.parse().ok()?));
+    ports.ok_or_else(|| "two ports such as 1024-65535, the lower one first".to_owned())
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -423,6 +435,17 @@ mod tests {
         assert_eq!(seconds("2m"), Span::from_secs(120));
         assert_eq!(report("finwait x").analysis.time_wait, Span::from_secs(60));
         assert!(read("finwait x --time-wait plan9").is_err());
+    }
+
+    #[test]
+    fn a_range_of_ports_has_two_ends_in_order() {
+        let range = |words: &str| report(&format!("finwait x {words}")).output.port_range;
+        assert_eq!(range(""), PortRange::default());
+        assert_eq!(Some(range("--port-range 1024-65535")), PortRange::new(1_024, 65_535));
+        for wrong in ["0-9", "9-8", "1-65536", "5", "a-b", "-"] {
+            assert!(read(&format!("finwait x --port-range={wrong}")).is_err(), "{wrong}");
+        }
+        assert!(matches!(read("finwait live lo --port-range 5-9").map(|args| args.command), Ok(Command::Live(_))));
     }
 
     #[test]

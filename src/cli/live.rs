@@ -45,6 +45,7 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> Result<Status, Error> {
         packets: args.packets.map(Into::into),
     };
     let mut options = outcome::options(&args.analysis);
+    options.port_range = args.output.port_range;
     options.bpf.clone_from(&args.bpf);
     let finished = live::run(live, options, limits, keep, &interrupt, settings.progress)?;
     let mut status = match outcome::judge(&finished.analysis.summary, &finished.stopped, "; report written") {

@@ -5,6 +5,7 @@ use super::console;
 use super::settings::Settings;
 use super::status::Status;
 use crate::error::Error;
+use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::rows::Summary;
 use crate::pipeline::engine::Options;
 
@@ -38,6 +39,7 @@ pub fn options(args: &AnalysisArgs) -> Options {
         time_wait: args.time_wait,
         verify_checksums: args.verify_checksums,
         bucket: args.bucket,
+        port_range: PortRange::default(),
         bpf: None,
     }
 }

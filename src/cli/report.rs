@@ -26,7 +26,8 @@ pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
     let interrupt = Interrupt::listen(console::last_warning);
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let folder = Folder::open(&args.output, || stem(args.captures.first().map_or(Path::new("-"), PathBuf::as_path)))?;
-    let options = outcome::options(&args.analysis);
+    let mut options = outcome::options(&args.analysis);
+    options.port_range = args.output.port_range;
     let finished = offline::run(inputs, options, &interrupt, settings.progress)?;
     let status = match outcome::judge(&finished.analysis.summary, &finished.stopped, "; report written") {
         Ok(status) => status,

@@ -274,7 +274,7 @@ impl Flow {
         let conn = &mut self.current.conn;
         let from_client = direction == self.current.client;
         if icmp.unreachable && from_client && conn.end(Side::Client).iss == Some(icmp.seq) {
-            conn.unreachable = true;
+            conn.cannot_reach(icmp.ts, icmp.frame);
         }
     }
 

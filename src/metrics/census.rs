@@ -1,20 +1,13 @@
 //! How many endpoints are in each state, over time. In: each connection's report, in any order. Out: a row a bucket, side
 //! and state: a passive `ss -ant` at each bucket's end.
 
+use super::buckets::{Buckets, HOUR, MINUTE, round_up};
 use super::rows::{CensusRow, Closing, ConnectionReport};
 use crate::tcp::state::{Side, State};
-use crate::time::{NANOS_PER_SEC, Span, Timestamp};
+use crate::time::{NANOS_PER_SEC, Timestamp};
 
-/// Most buckets that are chosen for a capture.
-pub const MAX_BUCKETS: i64 = 600;
-/// Most buckets that an asked width may give; a narrower one is widened until it does.
-pub const MAX_ASKED_BUCKETS: i64 = 100_000;
 /// Changes kept before they are first merged.
 const MAX_CHANGES: usize = 1 << 20;
-
-const MINUTE: i64 = 60 * NANOS_PER_SEC;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
 
 /// The fold of `state_census`. CLOSED and LISTEN are not counted: one is no state at all, the other belongs to no
 /// connection. An endpoint of which nothing is known is not counted either.
@@ -102,22 +95,14 @@ impl Census {
         }
     }
 
-    /// The rows, by bucket, side and state, of a capture from `first` to `last`.
-    ///
-    /// Buckets end at multiples of their width, counted from the epoch, and the last one where the capture ends, so that
-    /// it agrees with `client_state` and `server_state`. The width is `bucket` where one is asked for, else the least of
-    /// 1, 2, 5 × 10ⁿ ns below a second and of 1, 2, 5, 10, 30 s or min, 1, 2, 6, 12 h, 1, 2, 7, 14 … days above that
-    /// gives at most [`MAX_BUCKETS`].
-    pub fn finish(mut self, first: Timestamp, last: Timestamp, bucket: Option<Span>) -> Vec<CensusRow> {
-        let (first, last) = (first.as_nanos(), last.as_nanos().max(first.as_nanos()));
-        let width = width(last.saturating_sub(first), bucket);
+    /// The rows, by bucket, side and state.
+    pub fn finish(mut self, buckets: Buckets) -> Vec<CensusRow> {
         self.changes.sort_unstable();
         let mut changes = self.changes.into_iter().peekable();
         let mut counts = [0_i64; SLOTS];
         let mut rows = Vec::new();
-        let mut end = round_up(first.saturating_add(1), width).min(last);
-        loop {
-            while let Some((_, slot, by)) = changes.next_if(|change| change.0 <= end) {
+        for end in buckets.ends() {
+            while let Some((_, slot, by)) = changes.next_if(|change| change.0 <= end.as_nanos()) {
                 if let Some(count) = counts.get_mut(usize::from(slot)) {
                     *count += by;
                 }
@@ -126,43 +111,13 @@ impl Census {
                 for state in State::ALL {
                     let count = counts.get(usize::from(slot(side, state))).copied().unwrap_or(0);
                     if let Ok(connections @ 1..) = u64::try_from(count) {
-                        rows.push(CensusRow { bucket_ts: Timestamp::from_nanos(end), side, state, connections });
+                        rows.push(CensusRow { bucket_ts: end, side, state, connections });
                     }
                 }
             }
-            if end >= last {
-                return rows;
-            }
-            end = end.saturating_add(width).min(last);
         }
+        rows
     }
-}
-
-/// The least multiple of `step` that is not below `value`, or `value` where there is none in range.
-fn round_up(value: i64, step: i64) -> i64 {
-    let over = value.rem_euclid(step);
-    if over == 0 { value } else { value.checked_add(step - over).unwrap_or(value) }
-}
-
-/// The width of the buckets for a capture of `length` nanoseconds.
-fn width(length: i64, asked: Option<Span>) -> i64 {
-    // Neither the first nor the last bucket need be whole, hence two fewer.
-    let least = |buckets: i64| length / (buckets - 2) + 1;
-    match asked {
-        Some(asked) => asked.as_nanos().max(least(MAX_ASKED_BUCKETS)),
-        None => human_width(least(MAX_BUCKETS)),
-    }
-}
-
-/// The least width of the human ladder that is at least `wanted` nanoseconds.
-fn human_width(wanted: i64) -> i64 {
-    let seconds = [1, 2, 5, 10, 30].map(|n| n * NANOS_PER_SEC);
-    let minutes = [1, 2, 5, 10, 30].map(|n| n * MINUTE);
-    let hours = [1, 2, 6, 12].map(|n| n * HOUR);
-    let below = (0..9).flat_map(|power| [1, 2, 5].map(|n| n * 10_i64.pow(power)));
-    let days = [1, 2, 7, 14, 28, 56, 112, 224].map(|n| n * DAY);
-    let mut ladder = below.chain(seconds).chain(minutes).chain(hours).chain(days);
-    ladder.find(|&width| width >= wanted).unwrap_or(wanted)
 }
 
 #[cfg(test)]
@@ -170,11 +125,12 @@ mod tests {
     use super::*;
     use crate::metrics::rows::Opening;
     use crate::metrics::synthetic::{Draft, at};
+    use crate::time::Span;
 
     fn rows(reports: &[ConnectionReport], first: i64, last: i64, bucket: Option<i64>) -> Vec<(i64, String, u64)> {
         let mut census = Census::default();
         reports.iter().for_each(|report| census.add(report));
-        let rows = census.finish(at(first), at(last), bucket.map(Span::from_nanos));
+        let rows = census.finish(Buckets::new(at(first), at(last), bucket.map(Span::from_nanos)));
         rows.iter()
             .map(|row| (row.bucket_ts.as_nanos(), format!("{} {}", row.side, row.state), row.connections))
             .collect()
@@ -234,30 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn widths_are_human_and_give_at_most_600_buckets() {
-        let lengths = [0, 1, 599, 600, 1_234_567, NANOS_PER_SEC, 90 * NANOS_PER_SEC, HOUR, DAY, 400 * DAY, i64::MAX];
-        for length in lengths {
-            let width = width(length, None);
-            assert!(length / width + 2 <= MAX_BUCKETS, "{length}: {width}");
-        }
-        assert_eq!(width(10 * NANOS_PER_SEC, None), 20_000_000);
-        assert_eq!(width(724 * NANOS_PER_SEC, None), 2 * NANOS_PER_SEC);
-        assert_eq!(width(5 * HOUR, None), 60 * NANOS_PER_SEC);
-        assert_eq!(width(7 * DAY, None), 30 * MINUTE);
-    }
-
-    #[test]
-    fn an_asked_width_that_would_give_too_many_buckets_is_widened() {
-        assert_eq!(width(HOUR, Some(Span::from_secs(1))), NANOS_PER_SEC);
-        assert!(HOUR / width(HOUR, Some(Span::from_nanos(1))) <= MAX_ASKED_BUCKETS);
-        assert!(width(0, Some(Span::from_nanos(-5))) > 0);
-    }
-
-    #[test]
     fn the_ends_of_the_range_neither_overflow_nor_hang() {
         let census = Census::default();
-        assert_eq!(census.clone().finish(Timestamp::MIN, Timestamp::MAX, None), []);
-        assert_eq!(census.finish(Timestamp::MAX, Timestamp::MAX, None), []);
+        assert_eq!(census.clone().finish(Buckets::new(Timestamp::MIN, Timestamp::MAX, None)), []);
+        assert_eq!(census.finish(Buckets::new(Timestamp::MAX, Timestamp::MAX, None)), []);
     }
 
     #[test]
@@ -271,7 +207,7 @@ mod tests {
         merged.resolution = NANOS_PER_SEC;
         merged.compact();
         assert!(merged.changes.len() < exact.changes.len());
-        let (first, last) = (at(0), at(2_000 * NANOS_PER_SEC));
-        assert_eq!(merged.finish(first, last, None), exact.finish(first, last, None));
+        let buckets = Buckets::new(at(0), at(2_000 * NANOS_PER_SEC), None);
+        assert_eq!(merged.finish(buckets), exact.finish(buckets));
     }
 }

@@ -1,154 +1,23 @@
 //! What looks wrong in a run. In: its tables and summary. Out: findings, the gravest first, each with the frames to look at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::overview::by_id;
 use super::phrase::{many, thousands};
-use super::rows::{AnomalyKind, Closing, ConnectionRow, ListenerRow, Opening, Summary, Tables};
+use super::rows::{AnomalyKind, Closing, ConnectionRow, Opening, Summary, Tables};
 use crate::tcp::segment::{FrameId, HostPort};
 use crate::tcp::state::{Side, State};
-use crate::time::{Span, Timestamp};
+use crate::time::Span;
 
-/// Most frames that a finding names.
-const FRAMES: usize = 5;
-/// Most subjects of one kind that have a finding of their own; the rest share one.
-const SUBJECTS: usize = 3;
+mod finding;
+mod half_open;
+mod ports;
+
+use finding::{Case, Gathered};
+pub use finding::{Finding, Severity};
+
 /// A stay in CLOSE_WAIT from which on the application is said not to close.
 const LONG_CLOSE_WAIT: Span = Span::from_secs(10);
-/// Half-open connections at once from which on a SYN queue is worth a look.
-const MANY_HALF_OPEN: u64 = 64;
-
-/// How grave a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Users are hurt by it, or the report is not to be trusted without regard to it.
-    Serious,
-    /// Worth knowing.
-    Notice,
-}
-
-impl Severity {
-    /// The word in `summary.json`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Serious => "serious",
-            Self::Notice => "notice",
-        }
-    }
-
-    /// The mark before a line: `!` or `·`.
-    pub const fn mark(self) -> char {
-        match self {
-            Self::Serious => '!',
-            Self::Notice => '·',
-        }
-    }
-}
-
-/// One thing that looks wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// How grave it is.
-    pub severity: Severity,
-    /// A stable word for it, such as `accept_queue_overflow`.
-    pub kind: &'static str,
-    /// Whom it is about: a listener, an address, an input.
-    pub subject: String,
-    /// What it is, with the numbers.
-    pub text: String,
-    /// How many connections, attempts or packets: the order among findings of a severity.
-    pub count: u64,
-    /// A few frames that show it.
-    pub frames: Vec<FrameId>,
-}
-
-/// Cases of one kind, gathered by subject.
-struct Gathered<S> {
-    cases: BTreeMap<S, Case>,
-}
-
-#[derive(Default)]
-struct Case {
-    /// Connections.
-    connections: u64,
-    /// Packets, where the kind counts them.
-    packets: u64,
-    /// Spans, where the kind has some.
-    spans: Vec<i64>,
-    frames: Vec<FrameId>,
-}
-
-impl Case {
-    fn note(&mut self, packets: u64, span: Option<i64>, frame: Option<FrameId>) {
-        self.connections += 1;
-        self.packets += packets;
-        self.spans.extend(span);
-        if self.frames.len() < FRAMES {
-            self.frames.extend(frame);
-        }
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.connections += other.connections;
-        self.packets += other.packets;
-        self.spans.extend(other.spans);
-        self.frames.extend(other.frames);
-        self.frames.sort_unstable();
-        self.frames.truncate(FRAMES);
-    }
-
-    /// `1.02 s`, `1.02 s to 7.10 s`; `None` without spans.
-    fn range(&self) -> Option<String> {
-        let (least, most) = (self.spans.iter().min()?, self.spans.iter().max()?);
-        let [least, most] = [*least, *most].map(|nanos| Span::from_nanos(nanos).to_string());
-        Some(if least == most { most } else { format!("{least} to {most}") })
-    }
-
-    fn total(&self) -> Span {
-        Span::from_nanos(self.spans.iter().fold(0_i64, |sum, &span| sum.saturating_add(span)))
-    }
-}
-
-impl<S: Ord + std::fmt::Display> Gathered<S> {
-    fn new() -> Self {
-        Self { cases: BTreeMap::new() }
-    }
-
-    fn at(&mut self, subject: S) -> &mut Case {
-        self.cases.entry(subject).or_default()
-    }
-
-    /// A finding a subject, those with most connections first; where there are many subjects, the small ones share one.
-    fn tell(
-        self,
-        out: &mut Vec<Finding>,
-        kind: &'static str,
-        subjects: &str,
-        severity: impl Fn(&Case) -> Severity,
-        text: impl Fn(&Case) -> String,
-    ) {
-        let mut cases: Vec<_> = self.cases.into_iter().collect();
-        cases.sort_by_key(|(_, case)| std::cmp::Reverse(case.connections));
-        let own = if cases.len() > SUBJECTS + 1 { SUBJECTS } else { cases.len() };
-        let mut rest = Case::default();
-        let others = (cases.len() - own) as u64;
-        for case in cases.split_off(own) {
-            rest.merge(case.1);
-        }
-        let named = cases.into_iter().map(|(subject, case)| (subject.to_string(), case));
-        let shared = (others > 0).then(|| (format!("{} more {subjects}", thousands(others)), rest));
-        for (subject, case) in named.chain(shared) {
-            out.push(Finding {
-                severity: severity(&case),
-                kind,
-                subject,
-                text: text(&case),
-                count: case.connections,
-                frames: case.frames,
-            });
-        }
-    }
-}
 
 /// Everything in a run that is worth a look, the gravest first, then the kinds with the most cases.
 pub fn findings(tables: &Tables, summary: &Summary) -> Vec<Finding> {
@@ -156,10 +25,11 @@ pub fn findings(tables: &Tables, summary: &Summary) -> Vec<Finding> {
     tap(&mut out, summary);
     accept_queues(&mut out, tables);
     close_wait(&mut out, tables);
-    attempts(&mut out, tables);
+    let explained = half_open::tell(&mut out, tables, summary.last_ts);
+    attempts(&mut out, tables, &explained);
     repeats(&mut out, tables);
     resets(&mut out, tables);
-    half_open_peaks(&mut out, &tables.listeners);
+    ports::tell(&mut out, tables);
     anomalies(&mut out, tables);
     // A kind's findings stay together, in the order they were told.
     let mut weight: HashMap<(Severity, &'static str), u64> = HashMap::new();
@@ -206,28 +76,16 @@ fn tap(out: &mut Vec<Finding>, summary: &Summary) {
     }
 }
 
-/// Listeners whose accept queue was full, with how long their side then sat in SYN_RECEIVED.
+/// Listeners whose accept queue was full, with how long they ignored final ACKs.
 fn accept_queues(out: &mut Vec<Finding>, tables: &Tables) {
-    let flagged: HashMap<u64, &ConnectionRow> =
-        tables.connections.iter().filter(|row| row.accept_queue_overflow).map(|row| (row.conn_id, row)).collect();
-    if flagged.is_empty() {
-        return;
-    }
-    let mut since: HashMap<u64, Timestamp> = HashMap::new();
-    let mut waits: HashMap<u64, i64> = HashMap::new();
-    for row in tables.transitions.iter().filter(|row| row.side == Side::Server && !row.retracted) {
-        if !flagged.contains_key(&row.conn_id) {
-            continue;
-        }
-        if row.to_state == State::SynReceived {
-            since.insert(row.conn_id, row.ts);
-        } else if let Some(came) = since.remove(&row.conn_id) {
-            waits.extend(row.ts.since(came).measured().map(|wait| (row.conn_id, wait)));
-        }
-    }
     let mut gathered = Gathered::new();
     for row in tables.connections.iter().filter(|row| row.accept_queue_overflow) {
-        gathered.at(row.who.server).note(0, waits.get(&row.conn_id).copied(), Some(row.first_frame));
+        gathered.at(row.who.server).note(0, row.accept_wait_ns, Some(row.first_frame));
+    }
+    for row in tables.listeners.iter().filter(|row| row.accept_queue_overflows > 0) {
+        let most = row.accept_queue_at_most.map(|most| format!("; the queue holds no more than {}", thousands(most)));
+        let at_once = format!(", up to {} at once{}", thousands(row.held_off_peak), most.unwrap_or_default());
+        gathered.at(row.server).more = at_once;
     }
     gathered.tell(
         out,
@@ -235,8 +93,9 @@ fn accept_queues(out: &mut Vec<Finding>, tables: &Tables) {
         "listeners",
         |_| Severity::Serious,
         |case| {
-            let waited = case.range().map_or_else(String::new, |range| format!("; {range} in SYN_RECEIVED"));
-            format!("accept queue full: {} kept waiting by it{waited}", many(case.connections, "connection"))
+            let waited = case.range().map_or_else(String::new, |range| format!(", {range} from the final ACK on"));
+            let who = many(case.connections, "connection");
+            format!("accept queue full: {who} kept waiting by it{waited}{}", case.more)
         },
     );
 }
@@ -249,6 +108,7 @@ fn close_wait(out: &mut Vec<Finding>, tables: &Tables) {
     let concerned = |id: &u64, side: Side, rows: &HashMap<u64, &ConnectionRow>| {
         rows.get(id).is_some_and(|row| long(row, side).is_some())
     };
+    let stays_open = |row: &ConnectionRow, side: Side| u64::from(row.states[side.index()] == Some(State::CloseWait));
     let rows = by_id(tables);
     let mut entered: HashMap<(u64, Side), FrameId> = HashMap::new();
     for change in tables.transitions.iter().filter(|change| change.to_state == State::CloseWait && !change.retracted) {
@@ -261,22 +121,28 @@ fn close_wait(out: &mut Vec<Finding>, tables: &Tables) {
     for row in &tables.connections {
         let frame = |side| entered.get(&(row.conn_id, side)).copied().or(Some(row.last_frame));
         if let Some(nanos) = long(row, Side::Server) {
-            by_server.at(row.who.server).note(0, Some(nanos), frame(Side::Server));
+            by_server.at(row.who.server).note(stays_open(row, Side::Server), Some(nanos), frame(Side::Server));
         }
         if let Some(nanos) = long(row, Side::Client) {
-            by_client.at(row.who.client.ip).note(0, Some(nanos), frame(Side::Client));
+            by_client.at(row.who.client.ip).note(stays_open(row, Side::Client), Some(nanos), frame(Side::Client));
         }
     }
     let text = |case: &Case| {
         let (connections, range) = (many(case.connections, "connection"), case.range().unwrap_or_default());
-        format!("{connections} in CLOSE_WAIT for {range}: the application does not close")
+        let open = match case.packets {
+            0 => String::new(),
+            open if open == case.connections => ", still in it at the capture's end".to_owned(),
+            open => format!(", {} still in it at the capture's end", thousands(open)),
+        };
+        format!("{connections} in CLOSE_WAIT for {range}{open}: the application does not close")
     };
     by_server.tell(out, "close_wait", "listeners", |_| Severity::Serious, text);
     by_client.tell(out, "close_wait", "clients", |_| Severity::Serious, text);
 }
 
 /// Attempts that came to nothing. A listener that never let anyone in is graver than one that sometimes did not.
-fn attempts(out: &mut Vec<Finding>, tables: &Tables) {
+/// Half-open ones of the listeners in `explained` have been told already.
+fn attempts(out: &mut Vec<Finding>, tables: &Tables, explained: &HashSet<HostPort>) {
     let kinds: [(Opening, &'static str, &str); 5] = [
         (Opening::NoAnswer, "no_answer", "unanswered"),
         (Opening::Refused, "refused", "refused"),
@@ -286,7 +152,8 @@ fn attempts(out: &mut Vec<Finding>, tables: &Tables) {
     ];
     for (opening, kind, what) in kinds {
         let mut gathered = Gathered::new();
-        for row in tables.connections.iter().filter(|row| row.opening == opening) {
+        let told = |row: &ConnectionRow| opening == Opening::HalfOpen && explained.contains(&row.who.server);
+        for row in tables.connections.iter().filter(|row| row.opening == opening && !told(row)) {
             gathered.at(row.who.server).note(row.syn_packets, None, Some(row.first_frame));
         }
         let severity = if opening == Opening::Unreachable { Severity::Serious } else { Severity::Notice };
@@ -314,12 +181,16 @@ fn repeats(out: &mut Vec<Finding>, tables: &Tables) {
     for row in tables.connections.iter().filter(|row| matches!(row.opening, Opening::Handshake | Opening::Simultaneous))
     {
         if row.syn_retransmissions > 0 {
-            let lost = row.connect_ns.zip(row.syn_to_syn_ack_ns).map(|(all, last)| all.saturating_sub(last));
-            let lost = lost.filter(|&nanos| nanos > 0);
-            syns.at(row.who.server).note(row.syn_retransmissions, lost, Some(row.first_frame));
+            let waited = row.syn_wait_ns.filter(|&nanos| nanos > 0);
+            syns.at(row.who.server).note(row.syn_retransmissions, waited, Some(row.first_frame));
         }
         if row.syn_ack_retransmissions > 0 && !row.accept_queue_overflow {
             syn_acks.at(row.who.server).note(row.syn_ack_retransmissions, None, Some(row.first_frame));
+        }
+    }
+    for row in tables.listeners.iter().filter(|row| row.accept_queue_overflows > 0) {
+        if let Some(case) = syns.cases.get_mut(&row.server) {
+            case.more = "; a full accept queue drops SYNs, too".to_owned();
         }
     }
     syns.tell(
@@ -328,9 +199,15 @@ fn repeats(out: &mut Vec<Finding>, tables: &Tables) {
         "listeners",
         |_| Severity::Notice,
         |case| {
-            let lost = case.total();
-            let lost = if lost > Span::ZERO { format!(": {lost} of waiting in all") } else { String::new() };
-            format!("{} repeated on {}{lost}", many(case.packets, "SYN"), many(case.connections, "connection"))
+            let repeated =
+                format!("{} repeated on {}", many(case.packets, "SYN"), many(case.connections, "connection"));
+            match (case.spans.len() as u64, case.range()) {
+                (waited, Some(range)) => {
+                    let total = if waited > 1 { format!(", {} in all", case.total()) } else { String::new() };
+                    format!("{repeated}: {} waited {range} for that{total}{}", thousands(waited), case.more)
+                }
+                _ => format!("{repeated}{}", case.more),
+            }
         },
     );
     syn_acks.tell(
@@ -361,21 +238,6 @@ fn resets(out: &mut Vec<Finding>, tables: &Tables) {
             |_| Severity::Notice,
             |case| format!("{} reset by {who}", many(case.connections, "connection")),
         );
-    }
-}
-
-/// SYN queues that were long.
-fn half_open_peaks(out: &mut Vec<Finding>, listeners: &[ListenerRow]) {
-    for row in listeners.iter().filter(|row| row.half_open_peak >= MANY_HALF_OPEN) {
-        let when = row.half_open_peak_ts.map_or_else(String::new, |ts| format!(" at {ts}"));
-        out.push(Finding {
-            severity: Severity::Notice,
-            kind: "half_open_peak",
-            subject: row.server.to_string(),
-            text: format!("{} in SYN_RECEIVED at once{when}", many(row.half_open_peak, "connection")),
-            count: row.half_open_peak,
-            frames: Vec::new(),
-        });
     }
 }
 

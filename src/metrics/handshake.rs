@@ -15,6 +15,7 @@ const MUCH_FARTHER: i64 = 4;
 pub struct Handshake {
     pub opening: Opening,
     pub connect_ns: Option<i64>,
+    pub syn_wait_ns: Option<i64>,
     pub syn_to_syn_ack_ns: Option<i64>,
     pub syn_ack_to_ack_ns: Option<i64>,
     pub handshake_ns: Option<i64>,
@@ -46,6 +47,7 @@ pub fn opening(conn: &Connection) -> Handshake {
     let none = Handshake {
         opening,
         connect_ns: None,
+        syn_wait_ns: None,
         syn_to_syn_ack_ns: None,
         syn_ack_to_ack_ns: None,
         handshake_ns: None,
@@ -66,10 +68,13 @@ pub fn opening(conn: &Connection) -> Handshake {
     }
 
     let span = |from: Option<&Note>, to: Option<&Note>| to?.ts.since(from?.ts).measured();
-    let syn_to_syn_ack_ns = first_syn_ack.and_then(|syn_ack| span(answered(syns(), syn_ack), Some(syn_ack)));
+    let answered_syn = first_syn_ack.and_then(|syn_ack| answered(syns(), syn_ack));
+    let syn_to_syn_ack_ns = span(answered_syn, first_syn_ack);
     let syn_ack_to_ack_ns = final_ack.and_then(|ack| span(answered(syn_acks(), ack), Some(ack)));
     Handshake {
         connect_ns: span(first_syn, first_syn_ack),
+        // Known where the other part is, so that the two always add up.
+        syn_wait_ns: syn_to_syn_ack_ns.and_then(|_| span(first_syn, answered_syn)),
         syn_to_syn_ack_ns,
         syn_ack_to_ack_ns,
         handshake_ns: span(first_syn, final_ack),

@@ -1,9 +1,13 @@
 //! Events → numbers. In: what a connection did. Out: the rows of the report.
 
+pub mod accept_queue;
+pub mod buckets;
 pub mod census;
+pub mod ephemeral_ports;
 pub mod findings;
 pub mod handshake;
 pub mod history;
+pub mod levels;
 pub mod listeners;
 pub mod overview;
 pub mod peak;

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use super::peak::Peak;
 use super::quantiles::quantiles;
-use super::rows::{Closing, ConnectionRow, FinCause, ListenerRow, Opening, Quantiles, Tables, Tap, TimeWaitEnd};
+use super::rows::{
+    Closing, ConnectionRow, EphemeralPortRow, FinCause, ListenerRow, Opening, Quantiles, Tables, Tap, TimeWaitEnd,
+};
 use crate::time::Timestamp;
 
 /// The headline figures.
@@ -26,6 +28,10 @@ pub struct Overview {
     pub tap: Option<Tap>,
     /// Of `connect_ns`.
     pub connect: Quantiles,
+    /// Of `syn_wait_ns`.
+    pub syn_wait: Quantiles,
+    /// Of `accept_wait_ns`.
+    pub accept_wait: Quantiles,
     /// Of `handshake_ns`.
     pub handshake: Quantiles,
     /// Of the stays in TIME_WAIT whose end a packet shows: neither assumed nor cut off by the capture's end.
@@ -95,6 +101,8 @@ impl Overview {
             closed: tally(Closing::ALL, rows.iter().map(|row| row.closing)),
             tap: tap(rows),
             connect: quantiles(rows.iter().filter_map(|row| row.connect_ns).collect()),
+            syn_wait: quantiles(rows.iter().filter_map(|row| row.syn_wait_ns).collect()),
+            accept_wait: quantiles(rows.iter().filter_map(|row| row.accept_wait_ns).collect()),
             handshake: quantiles(rows.iter().filter_map(|row| row.handshake_ns).collect()),
             time_wait_measured: quantiles(stays.filter_map(|stay| stay.duration_ns).collect()),
             close_wait: quantiles(rows.iter().flat_map(|row| row.close_wait_ns).flatten().collect()),
@@ -168,6 +176,13 @@ impl TimeWaits {
 /// The connections by number.
 pub fn by_id(tables: &Tables) -> HashMap<u64, &ConnectionRow> {
     tables.connections.iter().map(|row| (row.conn_id, row)).collect()
+}
+
+/// The clients nearest to running out of ports first; equal ones by address and listener.
+pub fn fullest(users: &[EphemeralPortRow]) -> Vec<&EphemeralPortRow> {
+    let mut rows: Vec<_> = users.iter().collect();
+    rows.sort_by(|a, b| b.used_ratio.total_cmp(&a.used_ratio).then(a.user.cmp(&b.user)));
+    rows
 }
 
 /// The listeners with the most attempts first; equal ones by address and port.

@@ -1,10 +1,10 @@
 //! Everything the tables say of one connection. In: the connection and its counters. Out: its rows.
 
 use super::history::{self, History};
-use super::rows::{AnomalyRow, Closing, ConnectionReport, ConnectionRow, TransitionRow, Who};
+use super::rows::{AnomalyRow, Closing, ConnectionReport, ConnectionRow, TransitionRow, Waiting, Who};
 use super::time_wait::Finish;
 use super::transfer::Transfer;
-use super::{handshake, teardown, time_wait};
+use super::{accept_queue, handshake, teardown, time_wait};
 use crate::tcp::connection::Connection;
 use crate::tcp::life::Step;
 use crate::tcp::state::{Evidence, Side, State};
@@ -42,6 +42,7 @@ pub fn report(
     let closed = Side::BOTH.map(|side| conn.end(side).fin_end.is_some());
     let reset = Side::BOTH.map(|side| conn.reset.is_some_and(|reset| reset.side == side && !reset.after_close));
     let established = Side::BOTH.into_iter().any(|side| conn.life.entry(side, State::Established).is_some());
+    let held_off_since = accept_queue::held_off_since(&conn);
 
     let connection = ConnectionRow {
         conn_id: 0,
@@ -72,6 +73,8 @@ pub fn report(
         syn_retransmissions: transfer.syn_repeats[Side::Client.index()],
         syn_ack_retransmissions: transfer.syn_ack_repeats[Side::Server.index()],
         accept_queue_overflow: conn.accept_queue_overflow,
+        syn_wait_ns: opened.syn_wait_ns,
+        accept_wait_ns: accept_queue::accept_wait_ns(&conn, held_off_since),
         who,
     };
     let transitions = Side::BOTH.into_iter().flat_map(|side| transitions(&conn, side)).collect();
@@ -90,6 +93,7 @@ pub fn report(
         .collect();
     ConnectionReport {
         ordinal: transfer.ordinal,
+        waiting: Waiting { held_off_since, server_spoke: transfer.first_byte_ts[Side::Server.index()] },
         connection,
         transitions,
         fin_retransmissions: fins.into_iter().flatten().collect(),

@@ -174,6 +174,10 @@ pub struct ConnectionRow {
     pub syn_ack_retransmissions: u64,
     /// The SYN-ACK came again after the final ACK had passed, and not because that ACK was lost.
     pub accept_queue_overflow: bool,
+    /// First SYN → the SYN that was answered: the part of `connect_ns` that was waiting to send it again.
+    pub syn_wait_ns: Option<i64>,
+    /// The first final ACK that a full accept queue ignored → the one that the server took.
+    pub accept_wait_ns: Option<i64>,
 }
 
 /// `transitions`: a row a change of state.
@@ -270,8 +274,72 @@ pub struct ListenerRow {
     pub half_open_peak_ts: Option<Timestamp>,
     pub accept_queue_overflows: u64,
     pub fin_retransmissions: u64,
-    pub close_wait_p99_ns: Option<i64>,
+    pub close_wait: Quantiles,
     pub time_wait_peak: u64,
+    pub syn_wait: Quantiles,
+    pub accept_wait: Quantiles,
+    pub held_off_peak: u64,
+    pub held_off_peak_ts: Option<Timestamp>,
+    /// Most connections at once that clients had completed and the application had certainly not accepted.
+    pub unaccepted_at_least: Option<u64>,
+    /// No full accept queue held more.
+    pub accept_queue_at_most: Option<u64>,
+    /// Its endpoints still in CLOSE_WAIT when the capture ended.
+    pub close_wait_open: u64,
+}
+
+/// `listener_queues`: a row a time bucket and listener with a connection in one of these places.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ListenerQueueRow {
+    /// The bucket's end, where the connections are counted.
+    pub bucket_ts: Timestamp,
+    pub server: HostPort,
+    pub syn_received: u64,
+    pub held_off: u64,
+    pub close_wait: u64,
+    pub time_wait: u64,
+    /// Most at once inside the bucket.
+    pub syn_received_peak: u64,
+}
+
+/// A client address and a listener: who shares one set of ephemeral ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub struct PortUser {
+    pub client_ip: IpAddr,
+    pub server: HostPort,
+}
+
+/// `ephemeral_ports`: a row a client address and listener with a stay in TIME_WAIT on the client's side.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct EphemeralPortRow {
+    pub user: PortUser,
+    pub connections: u64,
+    pub distinct_client_ports: u64,
+    pub time_wait_stays: u64,
+    pub time_wait_peak: u64,
+    pub time_wait_peak_ts: Option<Timestamp>,
+    pub connections_per_second: f64,
+    pub ports_available: u64,
+    /// Connections a second; `None` where TIME_WAIT is assumed to take no time.
+    pub exhaustion_rate: Option<f64>,
+    pub used_ratio: f64,
+}
+
+/// `ephemeral_port_use`: a row a time bucket and user of ephemeral ports with anything to tell.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct EphemeralPortUseRow {
+    /// The bucket's end, where the stays are counted.
+    pub bucket_ts: Timestamp,
+    pub user: PortUser,
+    pub time_wait: u64,
+    /// Most at once inside the bucket.
+    pub time_wait_peak: u64,
+    /// Connections begun inside the bucket.
+    pub connections: u64,
 }
 
 /// `state_census`: a row a time bucket, side and state; states that nobody is in have no row.
@@ -299,11 +367,22 @@ pub struct AnomalyRow {
     pub count: u64,
 }
 
+/// Where a connection stood at its server's door.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// When its first final ACK passed, if a full accept queue ignored that.
+    pub held_off_since: Option<Timestamp>,
+    /// When the server's first byte passed: its application had accepted the connection by then.
+    pub server_spoke: Option<Timestamp>,
+}
+
 /// Everything the tables say of one connection. `conn_id` is 0 in all its rows until the pipeline numbers them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionReport {
     /// The place of its first segment among all packets of the run: the order of `conn_id`.
     pub ordinal: u64,
+    /// What the listener's queues need to know of it beside its rows.
+    pub waiting: Waiting,
     /// Its row in `connections`.
     pub connection: ConnectionRow,
     /// By side, then step.
@@ -327,6 +406,9 @@ pub struct Tables {
     pub listeners: Vec<ListenerRow>,
     pub state_census: Vec<CensusRow>,
     pub anomalies: Vec<AnomalyRow>,
+    pub listener_queues: Vec<ListenerQueueRow>,
+    pub ephemeral_ports: Vec<EphemeralPortRow>,
+    pub ephemeral_port_use: Vec<EphemeralPortUseRow>,
 }
 
 /// One input of a run, for `summary.json` and the head of the terminal's summary.

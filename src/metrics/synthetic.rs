@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::buckets::Buckets;
 use super::census::Census;
+use super::ephemeral_ports::{self, PortRange};
 use super::listeners::Listeners;
 use super::rows::*;
 use crate::tcp::segment::{FrameId, HostPort};
@@ -28,6 +30,7 @@ impl Draft {
         let client = if server.starts_with('[') { "[2001:db8::1]:40000" } else { "10.0.0.1:40000" };
         Self(ConnectionReport {
             ordinal: 0,
+            waiting: Waiting::default(),
             connection: ConnectionRow {
                 conn_id: 0,
                 who: Who { client: end(client), server: end(server), role_known: true, vlan: None, tunnel: None },
@@ -58,6 +61,8 @@ impl Draft {
                 syn_retransmissions: 0,
                 syn_ack_retransmissions: 0,
                 accept_queue_overflow: false,
+                syn_wait_ns: None,
+                accept_wait_ns: None,
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),
@@ -87,6 +92,7 @@ impl Draft {
             let row = &mut report.connection;
             (row.first_ts, row.last_ts) = (at(start), at(start + took));
             row.connect_ns = Some(took * 2 / 3);
+            row.syn_wait_ns = Some(0);
             row.syn_to_syn_ack_ns = row.connect_ns;
             row.syn_ack_to_ack_ns = Some(took - took * 2 / 3);
             row.handshake_ns = Some(took);
@@ -238,8 +244,11 @@ pub fn run(shape: Shape) -> (Tables, Summary) {
         tables.time_wait.append(&mut report.time_wait);
         tables.anomalies.append(&mut report.anomalies);
     }
-    tables.listeners = listeners.finish();
-    tables.state_census = census.finish(at(START), at(stop), None);
+    let buckets = Buckets::new(at(START), at(stop), None);
+    (tables.listeners, tables.listener_queues) = listeners.finish(Some(buckets));
+    tables.state_census = census.finish(buckets);
+    (tables.ephemeral_ports, tables.ephemeral_port_use) =
+        ephemeral_ports::rows(&tables, PortRange::default(), Span::from_secs(60), Some(buckets));
     let segments: u64 = tables.connections.iter().map(|row| row.packets.iter().sum::<u64>()).sum();
     let summary = Summary {
         captures: vec![CaptureInfo {

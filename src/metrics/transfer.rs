@@ -19,6 +19,8 @@ pub struct Transfer {
     pub packets: [u64; 2],
     pub wire_bytes: [u64; 2],
     pub payload_bytes: [u64; 2],
+    /// When each side's first new byte passed.
+    pub first_byte_ts: [Option<Timestamp>; 2],
     pub capture_copies: [u64; 2],
     pub retransmissions: [u64; 2],
     /// SYNs without ACK, copies included.
@@ -43,6 +45,7 @@ impl Transfer {
             packets: [0; 2],
             wire_bytes: [0; 2],
             payload_bytes: [0; 2],
+            first_byte_ts: [None; 2],
             capture_copies: [0; 2],
             retransmissions: [0; 2],
             syns: [0; 2],
@@ -61,6 +64,9 @@ impl Transfer {
         self.packets[i] += 1;
         self.wire_bytes[i] += u64::from(seg.ip_len);
         self.payload_bytes[i] += outcome.new_bytes;
+        if outcome.new_bytes > 0 && self.first_byte_ts[i].is_none() {
+            self.first_byte_ts[i] = Some(seg.ts);
+        }
         self.retransmissions[i] += u64::from(outcome.retransmission);
         self.capture_copies[i] += u64::from(outcome.copy == Some(Copy::Tap));
         let (syn, syn_ack) = (seg.flags.is_bare_syn(), seg.flags.is_syn_ack());
@@ -81,6 +87,7 @@ impl Transfer {
             packets,
             wire_bytes,
             payload_bytes,
+            first_byte_ts,
             capture_copies,
             retransmissions,
             syns,
@@ -91,6 +98,7 @@ impl Transfer {
         packets.swap(0, 1);
         wire_bytes.swap(0, 1);
         payload_bytes.swap(0, 1);
+        first_byte_ts.swap(0, 1);
         capture_copies.swap(0, 1);
         retransmissions.swap(0, 1);
         syns.swap(0, 1);

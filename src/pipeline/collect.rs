@@ -1,19 +1,27 @@
 //! From the connections' reports, in whatever order the shards gave them, to numbered and ordered tables.
 //! The result depends on the packets alone, not on the number of shards.
 
+use crate::metrics::buckets::Buckets;
 use crate::metrics::census::Census;
+use crate::metrics::ephemeral_ports::{self, PortRange};
 use crate::metrics::listeners::Listeners;
 use crate::metrics::rows::{ConnectionReport, Tables};
 use crate::time::{Span, Timestamp};
 
-/// Numbers the connections from 1 in the order of their first packet, orders every row, and folds them into `listeners`
-/// and `state_census`. `capture` is when it began and ended, where any packet tells; `bucket` the census's width, if one
-/// was asked for.
-pub fn tables(
-    mut reports: Vec<ConnectionReport>,
-    capture: Option<(Timestamp, Timestamp)>,
-    bucket: Option<Span>,
-) -> Tables {
+/// What changes the folds.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Width of the buckets of the tables over time; `None`: chosen so that there are at most 600.
+    pub bucket: Option<Span>,
+    /// How long TIME_WAIT is assumed to last.
+    pub time_wait: Span,
+    /// The ports that clients choose from.
+    pub port_range: PortRange,
+}
+
+/// Numbers the connections from 1 in the order of their first packet, orders every row, and folds them into the tables of
+/// listeners, ports and states over time. `capture` is when it began and ended, where any packet tells.
+pub fn tables(mut reports: Vec<ConnectionReport>, capture: Option<(Timestamp, Timestamp)>, asked: Asked) -> Tables {
     reports.sort_by_key(|report| report.ordinal);
     let mut tables = Tables::default();
     let mut listeners = Listeners::default();
@@ -21,8 +29,15 @@ pub fn tables(
     for (conn_id, report) in (1..).zip(reports) {
         listeners.add(&report);
         census.add(&report);
-        let ConnectionReport { ordinal: _, mut connection, transitions, fin_retransmissions, time_wait, anomalies } =
-            report;
+        let ConnectionReport {
+            ordinal: _,
+            waiting: _,
+            mut connection,
+            transitions,
+            fin_retransmissions,
+            time_wait,
+            anomalies,
+        } = report;
         connection.conn_id = conn_id;
         tables.connections.push(connection);
         tables.transitions.extend(transitions.into_iter().map(|mut row| {
@@ -47,15 +62,18 @@ pub fn tables(
     tables.fin_retransmissions.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.attempt));
     tables.time_wait.sort_by_key(|row| (row.conn_id, row.side, row.entered_ts));
     tables.anomalies.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.frame, row.kind));
-    tables.listeners = listeners.finish();
-    tables.state_census = capture.map_or_else(Vec::new, |(first, last)| census.finish(first, last, bucket));
+    let buckets = capture.map(|(first, last)| Buckets::new(first, last, asked.bucket));
+    (tables.listeners, tables.listener_queues) = listeners.finish(buckets);
+    tables.state_census = buckets.map_or_else(Vec::new, |buckets| census.finish(buckets));
+    (tables.ephemeral_ports, tables.ephemeral_port_use) =
+        ephemeral_ports::rows(&tables, asked.port_range, asked.time_wait, buckets);
     tables
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::rows::{AnomalyKind, AnomalyRow, Closing, ConnectionRow, Opening, Tap, Who};
+    use crate::metrics::rows::{AnomalyKind, AnomalyRow, Closing, ConnectionRow, Opening, Tap, Waiting, Who};
     use crate::tcp::segment::{FrameId, HostPort};
     use crate::tcp::state::Side;
     use crate::time::Timestamp;
@@ -64,6 +82,7 @@ mod tests {
         let end = |port| HostPort::new([10, 0, 0, 1].into(), port);
         ConnectionReport {
             ordinal,
+            waiting: Waiting::default(),
             connection: ConnectionRow {
                 conn_id: 0,
                 who: Who { client: end(1), server: end(2), role_known: true, vlan: None, tunnel: None },
@@ -94,6 +113,8 @@ mod tests {
                 syn_retransmissions: 0,
                 syn_ack_retransmissions: 0,
                 accept_queue_overflow: false,
+                syn_wait_ns: None,
+                accept_wait_ns: None,
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),
@@ -101,6 +122,9 @@ mod tests {
             anomalies,
         }
     }
+
+    const ASKED: Asked =
+        Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::new(32_768, 60_999).unwrap() };
 
     fn anomaly(side: Side, ts: i64) -> AnomalyRow {
         AnomalyRow {
@@ -116,7 +140,7 @@ mod tests {
 
     #[test]
     fn connections_are_numbered_by_their_first_packet() {
-        let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())], None, None);
+        let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())], None, ASKED);
         let found: Vec<_> = tables.connections.iter().map(|row| (row.conn_id, row.first_frame.number())).collect();
         assert_eq!(found, [(1, 3), (2, 6), (3, 8)]);
     }
@@ -125,7 +149,7 @@ mod tests {
     fn rows_follow_connection_side_and_time() {
         let late_first = vec![anomaly(Side::Server, 1), anomaly(Side::Client, 9), anomaly(Side::Client, 4)];
         let reports = vec![report(1, late_first), report(0, vec![anomaly(Side::Server, 3)])];
-        let tables = tables(reports, None, None);
+        let tables = tables(reports, None, ASKED);
         let found: Vec<_> = tables.anomalies.iter().map(|row| (row.conn_id, row.side, row.ts.as_nanos())).collect();
         let expected = [
             (Some(1), Some(Side::Server), 3),

@@ -10,6 +10,7 @@ use crate::capture::Packet;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::SkipCounts;
 use crate::decode::{Decoded, Decoder};
+use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::rows::{CaptureInfo, Summary, Tables};
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
@@ -23,8 +24,10 @@ pub struct Options {
     pub time_wait: Span,
     /// TCP checksums are verified.
     pub verify_checksums: bool,
-    /// Width of a bar of `state_census`; `None`: chosen so that there are at most 600.
+    /// Width of the buckets of the tables over time; `None`: chosen so that there are at most 600.
     pub bucket: Option<Span>,
+    /// The ports that clients choose from.
+    pub port_range: PortRange,
     /// The filter that packets had to pass, for the summary.
     pub bpf: Option<String>,
 }
@@ -122,9 +125,12 @@ impl Engine {
     pub fn finish(self, captures: Vec<CaptureInfo>) -> Analysis {
         let end = self.last_ts.unwrap_or_default();
         let found = self.shards.finish(end);
-        let tables = collect::tables(found.reports, self.first_ts.zip(self.last_ts), self.options.bucket);
+        let Options { bucket, time_wait, port_range, .. } = self.options;
+        let asked = collect::Asked { bucket, time_wait, port_range };
+        let tables = collect::tables(found.reports, self.first_ts.zip(self.last_ts), asked);
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
+        options.push(("port_range", self.options.port_range.to_string()));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
         options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
         let summary = Summary {

@@ -8,7 +8,7 @@ use super::pictures::{self, Picture};
 use super::terminal::{frames, other_packets, place};
 use super::text::bytes;
 use crate::metrics::findings::findings;
-use crate::metrics::overview::{Overview, busiest};
+use crate::metrics::overview::{Overview, busiest, fullest};
 use crate::metrics::phrase::{many, thousands};
 use crate::metrics::rows::{CaptureInfo, Summary, Tables};
 use crate::tables::cell::Files;
@@ -16,6 +16,10 @@ use crate::tables::cell::Files;
 /// Connections and listeners that have a line; the tables beside the page have all.
 const CONNECTIONS: usize = 1_000;
 const LISTENERS: usize = 200;
+/// Clients whose ports have a line, likewise.
+const PORT_USERS: usize = 20;
+/// A client that never had this share of its ports in TIME_WAIT is not on the page.
+const PORTS_TO_SPEAK_OF: f64 = 0.01;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -72,6 +76,7 @@ pub fn write(out: &mut dyn Write, tables: &Tables, summary: &Summary) -> io::Res
         writeln!(out, "<figure>\n{}</figure>", pictures::svg(picture, tables, summary)?)?;
     }
     listeners(out, tables)?;
+    ephemeral_ports(out, tables)?;
     connections(out, tables)?;
     let options = summary.options.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
     let version = env!("CARGO_PKG_VERSION");
@@ -201,10 +206,13 @@ fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
         ("p99", true),
         ("max", true),
         ("SYN again", true),
+        ("SYN wait max", true),
         ("half-open peak", true),
         ("accept queue full", true),
+        ("accept wait max", true),
         ("FIN again", true),
         ("CLOSE_WAIT p99", true),
+        ("still in it", true),
         ("TIME_WAIT peak", true),
     ];
     let count = |n: u64| if n == 0 { lines::NONE.to_owned() } else { thousands(n) };
@@ -222,11 +230,53 @@ fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
             lines::span(row.handshake.p99),
             lines::span(row.handshake.max),
             count(row.syn_retransmissions),
+            lines::span(row.syn_wait.max.filter(|&nanos| nanos > 0)),
             count(row.half_open_peak),
             count(row.accept_queue_overflows),
+            lines::span(row.accept_wait.max),
             count(row.fin_retransmissions),
-            lines::span(row.close_wait_p99_ns),
+            lines::span(row.close_wait.p99),
+            count(row.close_wait_open),
             count(row.time_wait_peak),
+        ]
+    });
+    table(out, &headings, rows)
+}
+
+/// Those that use ports to speak of; nothing where nobody does.
+fn ephemeral_ports(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
+    let mut all = fullest(&tables.ephemeral_ports);
+    all.retain(|row| row.used_ratio >= PORTS_TO_SPEAK_OF);
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Ephemeral ports</h2>")?;
+    if all.len() > PORT_USERS {
+        let of = thousands(all.len() as u64);
+        writeln!(out, "<p class=\"muted\">The fullest {PORT_USERS} of {of}; the table ephemeral_ports has all.</p>")?;
+    }
+    let headings = [
+        ("client", false),
+        ("listener", false),
+        ("connections", true),
+        ("ports used", true),
+        ("TIME_WAIT stays", true),
+        ("peak", true),
+        ("of its ports", true),
+        ("connections a second", true),
+        ("runs out at", true),
+    ];
+    let rows = all.into_iter().take(PORT_USERS).map(|row| {
+        vec![
+            row.user.client_ip.to_string(),
+            row.user.server.to_string(),
+            thousands(row.connections),
+            thousands(row.distinct_client_ports),
+            thousands(row.time_wait_stays),
+            thousands(row.time_wait_peak),
+            format!("{:.1} %", row.used_ratio * 100.0),
+            format!("{:.1}", row.connections_per_second),
+            row.exhaustion_rate.map_or_else(|| lines::NONE.to_owned(), |rate| format!("{rate:.0}/s")),
         ]
     });
     table(out, &headings, rows)
@@ -308,6 +358,17 @@ mod tests {
         assert_eq!(page.matches("<tr><td class=\"n\">").count(), 1_000);
         assert!(page.contains("The first 1,000 of 20,000"));
         assert!(page.len() < 1_500_000, "{}", page.len());
+    }
+
+    #[test]
+    fn ports_are_told_where_there_are_some_to_speak_of() {
+        let (mut tables, summary) = run(Shape { connections: 200, ..Shape::default() });
+        assert!(!page(&tables, &summary).contains("Ephemeral ports"));
+        let row = tables.ephemeral_ports.first_mut().unwrap();
+        (row.time_wait_peak, row.used_ratio) = (2_823, 0.1);
+        let page = page(&tables, &summary);
+        assert!(page.contains("Ephemeral ports</h2>") && page.contains("<td class=\"n\">2,823</td>"));
+        assert!(page.contains("<td class=\"n\">10.0 %</td>"));
     }
 
     #[test]

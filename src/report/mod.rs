@@ -125,6 +125,9 @@ impl Batch<'_> {
             Table::Listeners => self.rows(format, &tables.listeners),
             Table::StateCensus => self.rows(format, &tables.state_census),
             Table::Anomalies => self.rows(format, &tables.anomalies),
+            Table::ListenerQueues => self.rows(format, &tables.listener_queues),
+            Table::EphemeralPorts => self.rows(format, &tables.ephemeral_ports),
+            Table::EphemeralPortUse => self.rows(format, &tables.ephemeral_port_use),
         }
     }
 

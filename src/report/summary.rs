@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use crate::metrics::findings::findings;
-use crate::metrics::overview::Overview;
+use crate::metrics::overview::{Overview, fullest};
 use crate::metrics::rows::{CaptureInfo, Quantiles, Summary, Tables};
 use crate::tables::cell::Files;
 use crate::time::Timestamp;
@@ -47,6 +47,8 @@ fn value(tables: &Tables, summary: &Summary) -> Value {
         "closed": counts(overview.closed.iter().map(|(closing, n)| (closing.name(), *n))),
         "quantiles": {
             "connect_ns": quantiles(overview.connect),
+            "syn_wait_ns": quantiles(overview.syn_wait),
+            "accept_wait_ns": quantiles(overview.accept_wait),
             "handshake_ns": quantiles(overview.handshake),
             "close_wait_ns": quantiles(overview.close_wait),
             // Only stays whose end a packet shows; the others are counted under time_wait_ends.
@@ -54,6 +56,15 @@ fn value(tables: &Tables, summary: &Summary) -> Value {
         },
         "fin_retransmissions": counts(overview.fins.by_cause.iter().map(|(cause, n)| (cause.name(), *n))),
         "time_wait_ends": counts(overview.time_wait.ends.iter().map(|(end, n)| (end.name(), *n))),
+        "accept_queue_overflows": tables.connections.iter().filter(|row| row.accept_queue_overflow).count(),
+        // The client that is nearest to running out of ports.
+        "ephemeral_ports": fullest(&tables.ephemeral_ports).first().map(|row| json!({
+            "client_ip": row.user.client_ip.to_string(),
+            "server": row.user.server.to_string(),
+            "time_wait_peak": row.time_wait_peak,
+            "ports_available": row.ports_available,
+            "used_ratio": row.used_ratio,
+        })),
         "findings": findings,
         "evictions": summary.evictions,
         "complete": summary.complete,
@@ -123,6 +134,10 @@ mod tests {
         assert_eq!(value["opened"]["unreachable"], 0);
         assert_eq!(value["quantiles"]["handshake_ns"]["count"], handshakes);
         assert!(value["quantiles"]["handshake_ns"]["p99"].is_i64());
+        assert_eq!(value["quantiles"]["syn_wait_ns"]["count"], handshakes);
+        assert!(value["accept_queue_overflows"].is_u64());
+        let held = tables.ephemeral_ports.iter().map(|row| row.time_wait_peak).max();
+        assert_eq!(value["ephemeral_ports"]["time_wait_peak"].as_u64(), held);
         assert_eq!(value["findings"][0]["severity"], "serious");
         assert!(value["findings"][0]["frames"][0]["frame"].is_u64());
     }
@@ -135,6 +150,7 @@ mod tests {
             value["quantiles"]["connect_ns"],
             json!({ "count": 0, "p50": null, "p90": null, "p99": null, "max": null })
         );
+        assert_eq!(value["ephemeral_ports"], Value::Null);
         assert_eq!(value["findings"], json!([]));
     }
 }

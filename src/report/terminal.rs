@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::colors::{self, Rgb};
 use super::lines::{self, HEADINGS, Holders, NONE};
-use super::text::{bytes, clean, left, right, width};
+use super::text::{bytes, clean, left, right, width, wrap};
 use crate::metrics::findings::{Finding, Severity, findings};
 use crate::metrics::overview::{Overview, busiest};
 use crate::metrics::phrase::{many, thousands};
@@ -23,6 +23,8 @@ use crate::time::Span;
 const CAPTURES: usize = 6;
 const LISTENERS: usize = 6;
 const FINDINGS: usize = 10;
+/// Fewest columns for a finding's text, however long its subject.
+const LEAST_TEXT: usize = 30;
 /// Columns of the words at the left margin.
 const MARGIN: usize = 12;
 
@@ -210,30 +212,35 @@ fn handshakes(out: &mut String, tables: &Tables, style: Style) {
     if shown.is_empty() {
         return;
     }
-    let mut rows: Vec<(String, Quantiles, u64)> =
-        shown.iter().map(|row| (row.server.to_string(), row.handshake, row.syn_retransmissions)).collect();
+    let mut rows: Vec<(String, Quantiles, u64, Option<i64>)> = shown
+        .iter()
+        .map(|row| (row.server.to_string(), row.handshake, row.syn_retransmissions, row.syn_wait.max))
+        .collect();
     let named: HashSet<_> = shown.iter().map(|row| row.server).collect();
     let others: Vec<_> = all.iter().filter(|row| !named.contains(&row.server) && row.handshake.count > 0).collect();
     if !others.is_empty() {
         let spans = tables.connections.iter().filter(|row| !named.contains(&row.who.server));
         let spans = quantiles(spans.filter_map(|row| row.handshake_ns).collect());
         let repeats = others.iter().map(|row| row.syn_retransmissions).sum();
-        rows.push((many(others.len() as u64, "more listener"), spans, repeats));
+        let longest = others.iter().filter_map(|row| row.syn_wait.max).max();
+        rows.push((many(others.len() as u64, "more listener"), spans, repeats, longest));
     }
     let names = rows.iter().map(|row| width(&row.0)).max().unwrap_or(0).max(24);
-    let columns = ["connections", "p50", "p90", "p99", "max", "SYN again"];
-    let wide = [12, 10, 10, 10, 10, 11];
-    let line = |name: String, cells: [String; 6]| {
+    let columns = ["connections", "p50", "p90", "p99", "max", "SYN again", "SYN wait"];
+    let wide = [12, 10, 10, 10, 10, 11, 10];
+    let line = |name: String, cells: [String; 7]| {
         let cells: String = cells.iter().zip(wide).map(|(cell, wide)| right(cell, wide)).collect();
         format!("{name}{cells}\n")
     };
     out.push('\n');
     let heading = format!("{}{}", style.bold("Handshake"), " ".repeat(names - width("Handshake")));
     out.push_str(&line(heading, columns.map(str::to_owned)));
-    for (name, of, repeats) in rows {
+    for (name, of, repeats, waiting) in rows {
+        // The longest wait for a SYN to be sent again: of `max`, what the round trip is not to blame for.
+        let waiting = lines::span(waiting.filter(|&nanos| nanos > 0));
         let spans = [of.p50, of.p90, of.p99, of.max].map(lines::span);
         let [p50, p90, p99, max] = spans;
-        out.push_str(&line(left(&name, names), [thousands(of.count), p50, p90, p99, max, thousands(repeats)]));
+        out.push_str(&line(left(&name, names), [thousands(of.count), p50, p90, p99, max, thousands(repeats), waiting]));
     }
 }
 
@@ -268,16 +275,20 @@ fn worth_a_look(out: &mut String, findings: &[Finding], files: &Files, style: St
             Severity::Serious => style.paint(colors::state(State::CloseWait), &mark),
             Severity::Notice => mark,
         };
-        let text = clean(&finding.text);
-        let start = format!(" {mark}  {}   ", left(&clean(&finding.subject), subjects));
-        let indent = 4 + subjects.max(width(&clean(&finding.subject))) + 3;
+        let subject = left(&clean(&finding.subject), subjects);
+        let start = 4 + width(&subject) + 3;
+        let below = format!("\n{}", " ".repeat(4 + subjects + 3));
+        let lines = wrap(&clean(&finding.text), style.width.saturating_sub(start).max(LEAST_TEXT));
+        let _ = write!(out, " {mark}  {subject}   {}", lines.join(&below));
         let frames = frames(finding, files);
         // In a column where they fit, at the end of the line where only that fits, else below.
-        let after = [texts, width(&text)].into_iter().find(|text| indent + text + 3 + width(&frames) <= style.width);
-        let _ = match after {
-            _ if frames.is_empty() => writeln!(out, "{start}{text}"),
-            Some(columns) => writeln!(out, "{start}{}   {}", left(&text, columns), style.dim(&frames)),
-            None => writeln!(out, "{start}{text}\n{}{}", " ".repeat(4 + subjects + 3), style.dim(&frames)),
+        let (from, last) = if lines.len() > 1 { (4 + subjects + 3, lines.last()) } else { (start, lines.first()) };
+        let last = last.map_or(0, |line| width(line));
+        let columns = [texts.max(last), last];
+        let _ = match columns.into_iter().find(|columns| from + columns + 3 + width(&frames) <= style.width) {
+            _ if frames.is_empty() => writeln!(out),
+            Some(columns) => writeln!(out, "{}   {}", " ".repeat(columns - last), style.dim(&frames)),
+            None => writeln!(out, "{below}{}", style.dim(&frames)),
         };
     }
     if findings.len() > shown.len() {
@@ -423,7 +434,7 @@ web.pcapng   pcapng · 142 kB · 10 min 00 s · 2,898 packets · Ethernet · no 
         for line in [
             "Opened      18 handshake    1 no answer    1 half-open",
             "Closed      18 FIN    2 still open",
-            "10.0.0.5:443                                           4   1.17 ms   2.21 ms   2.21 ms   2.21 ms          0",
+            "10.0.0.5:443                                           4   1.17 ms   2.21 ms   2.21 ms   2.21 ms          0         ·",
             "FIN again   2 on 1 connection · 2 its ACK lost",
             "            2 still in it at the capture's end · 16 end after an assumed 60.0 s (--time-wait)",
             "reports/web/   index.html · 2 tables · 1 picture        2,898 packets in 110 ms",

@@ -19,7 +19,7 @@
 //! `---~` and `~---` are delivered, but only after what the receiver sends next. A line with `-` instead of a packet lets time
 //! pass; one that begins with `-` and not `+` turns the clock back. States: none observed or confirmed, `?` inferred, `~` assumed,
 //! `!` a belief taken back by this line, `-` unknown; a lane left out, or `*`, is not checked. Headers: `isn CLIENT SERVER`,
-//! `time-wait SPAN`, and `self-connect`, which makes the client its own peer. Expected times may be bounds: `latest_ts>=40ms`.
+//! `time-wait SPAN`, `bucket SPAN` (of the tables over time), and `self-connect`, which makes the client its own peer. Expected times may be bounds: `latest_ts>=40ms`.
 
 pub mod parse;
 pub mod run;

@@ -67,6 +67,8 @@ pub struct Script {
     pub expectations: Vec<Expectation>,
     /// The assumed length of TIME_WAIT, if the script sets one.
     pub time_wait: Option<Span>,
+    /// The width of the buckets of the tables over time, if the script sets one.
+    pub bucket: Option<Span>,
     /// A self-connect: the client is its own peer, and its lane the only one.
     pub alone: bool,
 }
@@ -142,6 +144,7 @@ impl Script {
                     lanes[1] = lanes[0].clone();
                 }
                 ["time-wait", span] => script.time_wait = Some(duration(span).map_err(error)?),
+                ["bucket", span] => script.bucket = Some(duration(span).map_err(error)?),
                 ["expect", ref rest @ ..] => {
                     script.expectations.push(expectation(number, rest).map_err(error)?);
                 }

@@ -7,7 +7,13 @@ use super::parse::{Expectation, Expected, Line, Mark, Numbers, Script};
 use crate::conntrack::flow::{self, Flow};
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::Config;
-use crate::metrics::rows::ConnectionReport;
+use crate::metrics::buckets::Buckets;
+use crate::metrics::ephemeral_ports::{self, PortRange};
+use crate::metrics::listeners::Listeners;
+use crate::metrics::rows::{
+    ConnectionReport, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, ListenerQueueRow, ListenerRow, Tables,
+    TimeWaitRow,
+};
 use crate::metrics::time_wait::{self, Finish};
 use crate::tcp::connection::Connection;
 use crate::tcp::segment::{Addressed, HostPort, Segment, Undelivered};
@@ -111,8 +117,10 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
     if let Some(flow) = flow {
         reports.push(flow.finish(&config, Finish::Capture(script.end(numbers))));
     }
+    let tables = fold(&reports, Buckets::new(numbers.start, script.end(numbers), script.bucket), config.time_wait);
     for expectation in &script.expectations {
-        meets(expectation, &reports, numbers.start).map_err(|what| Unmet { line: expectation.number, what })?;
+        meets(expectation, &tables, &reports, numbers.start)
+            .map_err(|what| Unmet { line: expectation.number, what })?;
     }
     Ok(reports)
 }
@@ -139,6 +147,20 @@ fn shown(conn: &Connection, side: Side, now: Timestamp, time_wait: Span, took_ba
     Expected { state: conn.state(side), mark }
 }
 
+/// The tables that are folds of all connections.
+fn fold(reports: &[ConnectionReport], buckets: Buckets, time_wait: Span) -> Tables {
+    let (mut listeners, mut tables) = (Listeners::default(), Tables::default());
+    for (conn_id, report) in (1..).zip(reports) {
+        listeners.add(report);
+        tables.connections.push(ConnectionRow { conn_id, ..report.connection.clone() });
+        tables.time_wait.extend(report.time_wait.iter().map(|stay| TimeWaitRow { conn_id, ..stay.clone() }));
+    }
+    (tables.listeners, tables.listener_queues) = listeners.finish(Some(buckets));
+    (tables.ephemeral_ports, tables.ephemeral_port_use) =
+        ephemeral_ports::rows(&tables, PortRange::default(), time_wait, Some(buckets));
+    tables
+}
+
 /// A cell of a row, for comparison.
 enum Cell {
     Text(String),
@@ -153,8 +175,16 @@ fn optional(value: Option<impl ToString>) -> Cell {
     Cell::Text(value.map_or("null".to_owned(), |value| value.to_string()))
 }
 
-fn meets(expectation: &Expectation, reports: &[ConnectionReport], start: Timestamp) -> Result<(), String> {
-    let rows = rows(&expectation.table, reports, start)?;
+fn meets(
+    expectation: &Expectation,
+    folded: &Tables,
+    reports: &[ConnectionReport],
+    start: Timestamp,
+) -> Result<(), String> {
+    let rows = match folded_rows(folded, &expectation.table, start) {
+        Some(rows) => rows,
+        None => rows(&expectation.table, reports, start)?,
+    };
     let matches = |row: &Vec<(&str, Cell)>| -> Result<bool, String> {
         for (column, want) in &expectation.columns {
             let name = column.trim_end_matches(['<', '>']);
@@ -198,6 +228,82 @@ fn meets(expectation: &Expectation, reports: &[ConnectionReport], start: Timesta
 
 type Row = Vec<(&'static str, Cell)>;
 
+/// The rows of one of these tables; `None` for any other.
+fn folded_rows(tables: &Tables, table: &str, start: Timestamp) -> Option<Vec<Row>> {
+    let at = |ts: Option<Timestamp>| Cell::Nanos(ts.map(|ts| ts.since(start).as_nanos()));
+    Some(match table {
+        "listeners" => {
+            let cells = |row: &ListenerRow| {
+                vec![
+                    ("server_port", word(row.server.port)),
+                    ("attempts", word(row.attempts)),
+                    ("established", word(row.established)),
+                    ("half_open", word(row.half_open)),
+                    ("half_open_peak", word(row.half_open_peak)),
+                    ("half_open_peak_ts", at(row.half_open_peak_ts)),
+                    ("accept_queue_overflows", word(row.accept_queue_overflows)),
+                    ("time_wait_peak", word(row.time_wait_peak)),
+                    ("syn_wait_p99_ns", Cell::Nanos(row.syn_wait.p99)),
+                    ("syn_wait_max_ns", Cell::Nanos(row.syn_wait.max)),
+                    ("accept_wait_p50_ns", Cell::Nanos(row.accept_wait.p50)),
+                    ("accept_wait_max_ns", Cell::Nanos(row.accept_wait.max)),
+                    ("held_off_peak", word(row.held_off_peak)),
+                    ("held_off_peak_ts", at(row.held_off_peak_ts)),
+                    ("unaccepted_at_least", optional(row.unaccepted_at_least)),
+                    ("accept_queue_at_most", optional(row.accept_queue_at_most)),
+                    ("close_wait_p50_ns", Cell::Nanos(row.close_wait.p50)),
+                    ("close_wait_p99_ns", Cell::Nanos(row.close_wait.p99)),
+                    ("close_wait_max_ns", Cell::Nanos(row.close_wait.max)),
+                    ("close_wait_open", word(row.close_wait_open)),
+                ]
+            };
+            tables.listeners.iter().map(cells).collect()
+        }
+        "listener_queues" => {
+            let cells = |row: &ListenerQueueRow| {
+                vec![
+                    ("bucket_ts", at(Some(row.bucket_ts))),
+                    ("server_port", word(row.server.port)),
+                    ("syn_received", word(row.syn_received)),
+                    ("held_off", word(row.held_off)),
+                    ("close_wait", word(row.close_wait)),
+                    ("time_wait", word(row.time_wait)),
+                    ("syn_received_peak", word(row.syn_received_peak)),
+                ]
+            };
+            tables.listener_queues.iter().map(cells).collect()
+        }
+        "ephemeral_ports" => {
+            let cells = |row: &EphemeralPortRow| {
+                vec![
+                    ("server_port", word(row.user.server.port)),
+                    ("connections", word(row.connections)),
+                    ("distinct_client_ports", word(row.distinct_client_ports)),
+                    ("time_wait_stays", word(row.time_wait_stays)),
+                    ("time_wait_peak", word(row.time_wait_peak)),
+                    ("time_wait_peak_ts", at(row.time_wait_peak_ts)),
+                    ("connections_per_second", word(row.connections_per_second)),
+                    ("ports_available", word(row.ports_available)),
+                ]
+            };
+            tables.ephemeral_ports.iter().map(cells).collect()
+        }
+        "ephemeral_port_use" => {
+            let cells = |row: &EphemeralPortUseRow| {
+                vec![
+                    ("bucket_ts", at(Some(row.bucket_ts))),
+                    ("server_port", word(row.user.server.port)),
+                    ("time_wait", word(row.time_wait)),
+                    ("time_wait_peak", word(row.time_wait_peak)),
+                    ("connections", word(row.connections)),
+                ]
+            };
+            tables.ephemeral_port_use.iter().map(cells).collect()
+        }
+        _ => return None,
+    })
+}
+
 fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<Vec<Row>, String> {
     let at = |ts: Option<Timestamp>| Cell::Nanos(ts.map(|ts| ts.since(start).as_nanos()));
     let connection = |(index, report): (usize, &ConnectionReport)| {
@@ -220,6 +326,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
             ("syn_packets", word(row.syn_packets)),
             ("syn_ack_packets", word(row.syn_ack_packets)),
             ("connect_ns", Cell::Nanos(row.connect_ns)),
+            ("syn_wait_ns", Cell::Nanos(row.syn_wait_ns)),
             ("syn_to_syn_ack_ns", Cell::Nanos(row.syn_to_syn_ack_ns)),
             ("syn_ack_to_ack_ns", Cell::Nanos(row.syn_ack_to_ack_ns)),
             ("handshake_ns", Cell::Nanos(row.handshake_ns)),
@@ -235,6 +342,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
             ("history", word(&row.history)),
             ("conn_state", word(row.conn_state)),
             ("accept_queue_overflow", word(row.accept_queue_overflow)),
+            ("accept_wait_ns", Cell::Nanos(row.accept_wait_ns)),
         ]
     };
     Ok(match table {

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::schema::{Row, Table};
 use crate::metrics::rows::{
-    AnomalyRow, CensusRow, ConnectionRow, FinRetransmissionRow, ListenerRow, TimeWaitRow, TransitionRow,
+    AnomalyRow, CensusRow, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, FinRetransmissionRow,
+    ListenerQueueRow, ListenerRow, TimeWaitRow, TransitionRow,
 };
 
 /// A column without its row type.
@@ -28,6 +29,9 @@ fn entries(table: Table) -> Vec<Entry> {
         Table::Listeners => entries_of::<ListenerRow>(),
         Table::StateCensus => entries_of::<CensusRow>(),
         Table::Anomalies => entries_of::<AnomalyRow>(),
+        Table::ListenerQueues => entries_of::<ListenerQueueRow>(),
+        Table::EphemeralPorts => entries_of::<EphemeralPortRow>(),
+        Table::EphemeralPortUse => entries_of::<EphemeralPortUseRow>(),
     }
 }
 

@@ -3,7 +3,8 @@
 use super::cell::Column;
 use super::cell::Kind::{Flag, Integer, Real, Text, Time};
 use crate::metrics::rows::{
-    AnomalyRow, CensusRow, ConnectionRow, FinRetransmissionRow, ListenerRow, TimeWaitRow, TransitionRow,
+    AnomalyRow, CensusRow, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, FinRetransmissionRow,
+    ListenerQueueRow, ListenerRow, TimeWaitRow, TransitionRow,
 };
 use crate::tcp::state::Side;
 
@@ -20,11 +21,14 @@ pub enum Table {
     Listeners,
     StateCensus,
     Anomalies,
+    ListenerQueues,
+    EphemeralPorts,
+    EphemeralPortUse,
 }
 
 impl Table {
     /// All of them, in the order of the contract.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Connections,
         Self::Transitions,
         Self::FinRetransmissions,
@@ -32,6 +36,9 @@ impl Table {
         Self::Listeners,
         Self::StateCensus,
         Self::Anomalies,
+        Self::ListenerQueues,
+        Self::EphemeralPorts,
+        Self::EphemeralPortUse,
     ];
 
     /// Its name: of the file, and on the command line.
@@ -44,6 +51,9 @@ impl Table {
             Self::Listeners => "listeners",
             Self::StateCensus => "state_census",
             Self::Anomalies => "anomalies",
+            Self::ListenerQueues => "listener_queues",
+            Self::EphemeralPorts => "ephemeral_ports",
+            Self::EphemeralPortUse => "ephemeral_port_use",
         }
     }
 
@@ -59,6 +69,18 @@ impl Table {
                 "a row a time bucket, side and state: how many endpoints were in it at the bucket's end"
             }
             Self::Anomalies => "a row the first of a kind in a connection and side",
+            Self::ListenerQueues => {
+                "a row a time bucket and listener: where its connections wait; no row where none does; at most 1,000,000 \
+                 rows, the listeners where most come and go first"
+            }
+            Self::EphemeralPorts => {
+                "a row a client address and listener where the client was left in TIME_WAIT: how near it is to running out \
+                 of ports; the 65,536 with most stays"
+            }
+            Self::EphemeralPortUse => {
+                "a row a time bucket and row of ephemeral_ports, where there are stays or new connections; at most \
+                 1,000,000 rows, those with most stays first"
+            }
         }
     }
 
@@ -148,6 +170,8 @@ table!(ConnectionRow, Connections, |r, files| {
     "accept_queue_overflow" Flag "" "the SYN-ACK came again after the final ACK had passed, and not because that ACK was lost" = r.accept_queue_overflow;
     "first_file" Text "" "input that first_frame stands in; null with a single input" = files.name(r.first_frame);
     "last_file" Text "" "input that last_frame stands in; null with a single input" = files.name(r.last_frame);
+    "syn_wait_ns" Integer "ns" "first SYN to the SYN that was answered: the part of connect_ns that was waiting to send it again; 0 with one SYN, null where it is unknown which was answered; connect_ns is syn_wait_ns + syn_to_syn_ack_ns" = r.syn_wait_ns;
+    "accept_wait_ns" Integer "ns" "first final ACK, ignored because the accept queue was full, to the ACK that the server took; null without an overflow, or where nothing proves that it took one" = r.accept_wait_ns;
 });
 
 table!(TransitionRow, Transitions, |r, files| {
@@ -220,12 +244,59 @@ table!(ListenerRow, Listeners, |r, files| {
     "handshake_max_ns" Integer "ns" "greatest handshake_ns" = r.handshake.max;
     "syn_retransmissions" Integer "packets" "repeats of clients' SYNs" = r.syn_retransmissions;
     "syn_ack_retransmissions" Integer "packets" "repeats of its SYN-ACKs" = r.syn_ack_retransmissions;
-    "half_open_peak" Integer "connections" "most connections in SYN_RECEIVED at once: its SYN queue as the tap sees it" = r.half_open_peak;
+    "half_open_peak" Integer "connections" "most connections in SYN_RECEIVED at once: its SYN queue as the tap sees it; one that nothing ends is counted for 63 s" = r.half_open_peak;
     "half_open_peak_ts" Time "" "when that was first reached; null when it never was in SYN_RECEIVED" = r.half_open_peak_ts;
     "accept_queue_overflows" Integer "connections" "connections whose SYN-ACK was repeated after their final ACK had passed, and not because that ACK was lost" = r.accept_queue_overflows;
     "fin_retransmissions" Integer "packets" "repeats of FINs by either side of its connections" = r.fin_retransmissions;
-    "close_wait_p99_ns" Integer "ns" "99th percentile of its own stays in CLOSE_WAIT" = r.close_wait_p99_ns;
+    "close_wait_p99_ns" Integer "ns" "99th percentile of its own stays in CLOSE_WAIT" = r.close_wait.p99;
     "time_wait_peak" Integer "connections" "most of its own endpoints in TIME_WAIT at once, assumed ends included" = r.time_wait_peak;
+    "syn_wait_p99_ns" Integer "ns" "99th percentile of syn_wait_ns, those that did not wait included" = r.syn_wait.p99;
+    "syn_wait_max_ns" Integer "ns" "greatest syn_wait_ns" = r.syn_wait.max;
+    "accept_wait_p50_ns" Integer "ns" "median of accept_wait_ns" = r.accept_wait.p50;
+    "accept_wait_max_ns" Integer "ns" "greatest accept_wait_ns" = r.accept_wait.max;
+    "held_off_peak" Integer "connections" "most connections at once whose client had completed the handshake while the full accept queue kept them in SYN_RECEIVED" = r.held_off_peak;
+    "held_off_peak_ts" Time "" "when that was first reached; null without an overflow" = r.held_off_peak_ts;
+    "unaccepted_at_least" Integer "connections" "at held_off_peak_ts no fewer than this had been completed by their clients and not been accepted by the application: those held off, and one that a full queue holds; null without an overflow" = r.unaccepted_at_least;
+    "accept_queue_at_most" Integer "connections" "a full accept queue held no more than this (Linux: backlog + 1): the fewest connections, at the instants an ACK was ignored, that were established while the server had sent no byte or FIN on them, for what it has spoken on has been accepted; assumes that the tap sees all its connections; null without an overflow" = r.accept_queue_at_most;
+    "close_wait_p50_ns" Integer "ns" "median of its own stays in CLOSE_WAIT" = r.close_wait.p50;
+    "close_wait_max_ns" Integer "ns" "longest of them" = r.close_wait.max;
+    "close_wait_open" Integer "connections" "of its own endpoints, those still in CLOSE_WAIT when the capture ended" = r.close_wait_open;
+});
+
+table!(ListenerQueueRow, ListenerQueues, |r, files| {
+    "bucket_ts" Time "" "the bucket's end, where the connections are counted; buckets as in state_census" = r.bucket_ts;
+    "server_ip" Text "" "the listener's address" = r.server.ip;
+    "server_port" Integer "" "its port" = r.server.port;
+    "syn_received" Integer "connections" "its endpoints in SYN_RECEIVED; one that nothing ends is counted for 63 s, as long as Linux repeats a SYN-ACK" = r.syn_received;
+    "held_off" Integer "connections" "of these, those whose client has completed the handshake: the accept queue is full" = r.held_off;
+    "close_wait" Integer "connections" "its endpoints in CLOSE_WAIT: the application has not closed" = r.close_wait;
+    "time_wait" Integer "connections" "its endpoints in TIME_WAIT, assumed ends included" = r.time_wait;
+    "syn_received_peak" Integer "connections" "most in SYN_RECEIVED at once inside the bucket" = r.syn_received_peak;
+});
+
+table!(EphemeralPortRow, EphemeralPorts, |r, files| {
+    "client_ip" Text "" "the client's address" = r.user.client_ip;
+    "server_ip" Text "" "the listener's address" = r.user.server.ip;
+    "server_port" Integer "" "its port" = r.user.server.port;
+    "connections" Integer "connections" "connections from that address to the listener, those already running included" = r.connections;
+    "distinct_client_ports" Integer "ports" "ports that the client used for them" = r.distinct_client_ports;
+    "time_wait_stays" Integer "connections" "stays in TIME_WAIT on the client's side" = r.time_wait_stays;
+    "time_wait_peak" Integer "connections" "most of these at once, assumed ends included" = r.time_wait_peak;
+    "time_wait_peak_ts" Time "" "when that was first reached" = r.time_wait_peak_ts;
+    "connections_per_second" Real "1/s" "most connections begun within the assumed time of TIME_WAIT, divided by it; over the capture where that is shorter, over no less than a second" = r.connections_per_second;
+    "ports_available" Integer "ports" "ports that the client chooses from (--port-range)" = r.ports_available;
+    "exhaustion_rate" Real "1/s" "ports_available divided by the assumed time of TIME_WAIT: a client that opens and closes that many connections a second runs out of ports; null where that time is 0" = r.exhaustion_rate;
+    "used_ratio" Real "" "time_wait_peak divided by ports_available" = r.used_ratio;
+});
+
+table!(EphemeralPortUseRow, EphemeralPortUse, |r, files| {
+    "bucket_ts" Time "" "the bucket's end, where the stays are counted; buckets as in state_census" = r.bucket_ts;
+    "client_ip" Text "" "the client's address" = r.user.client_ip;
+    "server_ip" Text "" "the listener's address" = r.user.server.ip;
+    "server_port" Integer "" "its port" = r.user.server.port;
+    "time_wait" Integer "connections" "TIME_WAIT on the client's side, assumed ends included" = r.time_wait;
+    "time_wait_peak" Integer "connections" "most of these at once inside the bucket" = r.time_wait_peak;
+    "connections" Integer "connections" "connections that the client began inside the bucket" = r.connections;
 });
 
 table!(CensusRow, StateCensus, |r, files| {

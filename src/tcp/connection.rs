@@ -2,7 +2,7 @@
 
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
-use super::life::Life;
+use super::life::{Life, Proof};
 use super::log::{Acted, Crossing, Note, only};
 use super::reach::{Arrived, arrived};
 use super::segment::{Flags, FrameId, Segment};
@@ -22,9 +22,9 @@ const TICK: Span = Span::from_millis(100);
 
 /// Whoever answers the handshake within this stands beside the tap: nothing is lost or waits in between.
 const BESIDE_THE_TAP: Span = Span::from_micros(100);
-/// What an endpoint beside the tap may take from its close() to its FIN, or from a packet to the change that it makes. Seen on Linux:
+/// What an endpoint may take from its close() to its FIN, and one beside the tap from a packet to the change that it makes. Seen on Linux:
 /// tens of microseconds; longer while the application holds the socket.
-const BESIDE_IT_TAKES: Span = Span::from_millis(1);
+const IT_TAKES: Span = Span::from_millis(1);
 
 /// What a segment turned out to be; what the counters need to know of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -202,6 +202,12 @@ impl Connection {
         self.late
     }
 
+    /// An ICMP error, which passed at `ts` in `frame`, answers the client's SYN.
+    pub fn cannot_reach(&mut self, ts: Timestamp, frame: FrameId) {
+        self.unreachable = true;
+        self.push(Note::unreachable(Side::Client, ts, frame, self.log.len()));
+    }
+
     /// `side` is sent a SYN that it must not accept (RFC 5961 4).
     pub const fn challenge(&mut self, side: Side) {
         self.challenged = Some(side);
@@ -218,7 +224,7 @@ impl Connection {
         }
         // A client that has gone on repeats no SYN: this one was overtaken.
         if repeat && !self.end(side).spoke {
-            let needless = [Stimulus::RcvSynAck, Stimulus::RcvSyn, Stimulus::RcvRst];
+            let needless = [Stimulus::RcvSynAck, Stimulus::RcvSyn, Stimulus::RcvRst, Stimulus::RcvUnreachable];
             self.disprove(side, seg.ts, &needless, Crossing::ActsLater);
             if !self.end(self.peer(side)).syn_ack {
                 self.doubt(side, seg.ts, Stimulus::RcvSyn);
@@ -395,6 +401,7 @@ impl Connection {
             self.refute_last_ack(side, seg);
         } else {
             outcome.repeat = self.end_mut(side).fin_is_repeat(seg.end());
+            self.end_mut(side).fin_ts.get_or_insert(seg.ts);
         }
         note.repeat = outcome.repeat;
         if outcome.repeat && self.end(side).fin_end == Some(seg.end()) && !self.late {
@@ -431,6 +438,9 @@ impl Connection {
             self.end_mut(peer).fin_unanswered = false;
         }
         if let Some(ack) = seg.acknowledges() {
+            if let Some(received) = self.end(peer).sent_up_to(ack) {
+                self.end_mut(side).timestamps.anchor(seg, received);
+            }
             if let Some(sent) = self.end(peer).last_advance(ack) {
                 self.end_mut(side).answered_within(seg.ts.since(sent));
             }
@@ -449,8 +459,8 @@ impl Connection {
                 }
                 end.acked(ack, seg.ts);
             }
-            self.doubt_fin_below(side, seg, ack);
             self.arrived_out_of_order(side, seg, ack);
+            self.doubt_fin_below(side, seg, ack);
             self.arrived_unseen(side, seg);
             if self.end(peer).fin_covered_by(ack) {
                 self.echoed(side, seg, Stimulus::RcvFin);
@@ -490,6 +500,8 @@ impl Connection {
         }
         if (fin || end.fin_waits) && !rejected {
             if end.fin_in_order() {
+                // What was missing may also have come from an earlier copy, as soon as the FIN itself.
+                note.since = end.fin_ts.filter(|_| end.fin_waits);
                 end.fin_waits = false;
                 note.rcv = note.rcv.with(Stimulus::RcvFin);
                 note.proof = end.fin_end.filter(|_| !note.unseen);
@@ -524,7 +536,7 @@ impl Connection {
             Verdict::Accepted if state == Some(State::Closed) && bare => self.life.confirm_last(side, seg.ts),
             // A bare one answers something that had arrived.
             Verdict::Accepted if bare => {}
-            Verdict::Accepted => self.reset_crosses(side, seg.ts),
+            Verdict::Accepted => self.reset_crosses(side, seg),
             Verdict::Doubtful => {
                 self.refusal = Some(Box::new(self.note(side, seg)));
                 self.challenged = Some(peer);
@@ -609,14 +621,15 @@ impl Connection {
         } else if self.fin_was_not_waiting(side, seg) {
             // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
             note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
-            if self.is_beside_the_tap(side) {
-                note.known_ts = note.known_ts.max(Some(seg.ts.minus(BESIDE_IT_TAKES)));
-            }
+            let round_trip = self.end(side).reach.zip(peer.reach).map(|(near, far)| near.plus(far));
+            let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(IT_TAKES));
+            let beside = self.is_beside_the_tap(side).then(|| seg.ts.minus(IT_TAKES));
+            note.known_ts = note.known_ts.max(made).max(beside);
         }
         // A listener with a full accept queue, or one that waits for data, ignores the ACK that arrived.
         let last_ack = self.state(note.to) == Some(State::SynReceived);
         if self.is_beside_the_tap(note.to) && !last_ack {
-            note.arrived_by = Some(seg.ts.plus(BESIDE_IT_TAKES));
+            note.arrived_by = Some(seg.ts.plus(IT_TAKES));
         }
         note
     }
@@ -661,7 +674,9 @@ impl Connection {
         self.life = Life::new(Self::start(false));
         self.life.retell(&self.log, Self::start(false));
         for note in &self.log {
-            self.life.confirm(&self.log, note.side, note.ts, note.flags.has_all(Flags::ACK).then_some(note.ack), false);
+            let ack = note.flags.has_all(Flags::ACK).then_some(note.ack);
+            let reach = self.ends[note.side.index()].reach;
+            self.life.confirm(&self.log, note.side, Proof { ts: note.ts, ack, synchronized: false, reach });
         }
     }
 
@@ -673,7 +688,8 @@ impl Connection {
             let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
             let synchronized =
                 !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
-            self.life.confirm(&self.log, side, seg.ts, seg.acknowledges(), synchronized);
+            let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, reach: own.reach };
+            self.life.confirm(&self.log, side, proof);
         }
     }
 

@@ -45,7 +45,14 @@ pub struct Timestamps {
     pub echo: Option<u32>,
     /// It sends them with more than its SYN.
     agreed: bool,
+    /// A TSval, and an instant before which it cannot have been stamped; the pair that bounds later ones best.
+    anchor: Option<(u32, Timestamp)>,
 }
+
+/// The clock of timestamps in nearly every stack: a millisecond a tick.
+const TICK: Span = Span::from_millis(1);
+/// How much faster than the tap's an endpoint's clock may run: a part in so many.
+const DRIFT: i64 = 2_000;
 
 impl Timestamps {
     /// It sent `seg`; `peer` has sent so far what can be echoed.
@@ -72,6 +79,29 @@ impl Timestamps {
             (None, Some(_)) if self.agreed => Some(true),
             _ => None,
         }
+    }
+
+    /// It sent `seg` after `received` had passed the tap on its way to it.
+    pub fn anchor(&mut self, seg: &Segment, received: Timestamp) {
+        let Some((value, _)) = seg.options.timestamps else { return };
+        let better = self.anchor.is_none_or(|(old, since)| {
+            let ticks = SeqNum::new(value).offset_from(SeqNum::new(old));
+            received.since(since).as_nanos() > i64::from(ticks).saturating_mul(TICK.as_nanos())
+        });
+        if better {
+            self.anchor = Some((value, received));
+        }
+    }
+
+    /// The endpoint cannot have made `seg` before, by its own clock, if that was seen to tick in milliseconds.
+    fn made_after(self, seg: &Segment) -> Option<Timestamp> {
+        let ((value, _), (from, since)) = (seg.options.timestamps?, self.anchor?);
+        let (first, seen) = self.first?;
+        let ticks = |from: u32| i64::from(SeqNum::new(value).offset_from(SeqNum::new(from)));
+        let elapsed = seg.ts.since(seen).as_nanos() / TICK.as_nanos();
+        let in_milliseconds = ticks(first) >= elapsed / 2 - 2 && ticks(first) <= elapsed * 2 + 2;
+        let span = (ticks(from) - 1).saturating_mul(TICK.as_nanos());
+        (in_milliseconds && span > 0).then(|| since.plus(Span::from_nanos(span - span / DRIFT)))
     }
 
     /// Would a packet that the endpoint makes `apart` after another with the same TSval carry a newer one? Only known once its
@@ -117,6 +147,8 @@ pub struct Endpoint {
     pub rcv_nxt: Option<SeqNum>,
     /// Behind its FIN.
     pub fin_end: Option<SeqNum>,
+    /// When its first FIN passed.
+    pub fin_ts: Option<Timestamp>,
     /// Its FIN has been sent but something before it was missing, so it has not acted yet.
     pub fin_waits: bool,
     fin_ends: Vec<SeqNum>,
@@ -193,6 +225,21 @@ impl Endpoint {
         self.newest = (self.newest + 1) % FINGERPRINTS as u8;
         self.recent[usize::from(self.newest)] = Some((print, seg.ts));
         None
+    }
+
+    /// Before when it cannot have made `seg`, its FIN, for the first time, by its own clock. `None` if an earlier copy may have died before the
+    /// tap: then nothing shows when that was made. Even a loss probe waits for two round trips (RFC 8985 7.2).
+    pub fn made_after(&self, seg: &Segment, round_trip: Option<Span>) -> Option<Timestamp> {
+        let follows =
+            seg.ip_id.is_some_and(|id| id != 0 && self.last_id.is_some_and(|last| last.wrapping_add(1) == id));
+        let too_soon_for_a_repeat = match (seg.options.timestamps, self.timestamps.value, round_trip) {
+            (Some((value, _)), Some(last), Some(round_trip)) => {
+                let ticks = i64::from(SeqNum::new(value).offset_from(SeqNum::new(last)));
+                ticks.saturating_mul(TICK.as_nanos()) < round_trip.as_nanos()
+            }
+            _ => false,
+        };
+        self.timestamps.made_after(seg).filter(|_| follows || too_soon_for_a_repeat)
     }
 
     /// Did a later packet of its own overtake this one on the way to the tap? Then it says nothing of what the endpoint knows now.

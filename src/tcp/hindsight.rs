@@ -209,21 +209,24 @@ impl Connection {
     }
 
     /// `side` resets on its own: RSTs on their way to it had not arrived, nor what passed less than the shortest way ago.
-    pub(super) fn reset_crosses(&mut self, side: Side, ts: Timestamp) {
+    pub(super) fn reset_crosses(&mut self, side: Side, seg: &Segment) {
         /// Shorter ways are measured too roughly to tell.
         const NOISE: Span = Span::from_micros(200);
         if self.log_is_full() {
             return;
         }
         if self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvRst) {
-            self.defer_resets(side, ts);
+            self.defer_resets(side, seg.ts);
         }
+        // What passed before a packet that it acknowledges had arrived.
+        let received = seg.acknowledges().and_then(|ack| self.end(self.peer(side)).sent_up_to(ack));
         let (next, nearest) = (self.log.len(), self.end(side).nearest);
         let shortest =
             nearest.map(|nearest| nearest.as_nanos() / 10 * 9).filter(|&shortest| shortest > NOISE.as_nanos());
-        let too_soon = |note: &Note| shortest.is_some_and(|shortest| ts.since(note.ts).as_nanos() < shortest);
+        let too_soon = |note: &Note| shortest.is_some_and(|shortest| seg.ts.since(note.ts).as_nanos() < shortest);
         for note in self.log.iter_mut().rev().take_while(|note| too_soon(note)) {
-            if note.to == side && !note.rcv.has(Stimulus::RcvSyn) {
+            if note.to == side && !note.rcv.has(Stimulus::RcvSyn) && received.is_none_or(|received| note.ts > received)
+            {
                 note.after = next;
             }
         }
@@ -260,6 +263,10 @@ impl Connection {
         self.end_mut(peer).fin_waits = true;
         for note in self.log.iter_mut().filter(|note| note.to == side) {
             note.rcv = note.rcv.without(Stimulus::RcvFin);
+        }
+        // A copy did arrive, with all that it acknowledges.
+        if let Some(last) = self.log.iter_mut().rfind(|note| note.to == side && note.is_fin()) {
+            last.acted = Acted::Believed;
         }
         self.retell();
     }

@@ -6,7 +6,7 @@
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::SeqNum;
 use super::state::Side;
-use super::transition::Stimuli;
+use super::transition::{Stimuli, Stimulus};
 use crate::time::Timestamp;
 
 /// Does a note act on its receiver?
@@ -95,6 +95,35 @@ impl Note {
             sack: seg.options.sack,
             snd: Stimuli::NONE,
             rcv: Stimuli::NONE,
+            repeat: false,
+            sent: true,
+            acted: Acted::Believed,
+            after: index,
+            proof: None,
+            since: None,
+            arrived_by: None,
+            unseen: false,
+            known_ts: None,
+        }
+    }
+
+    /// An ICMP error, which passed at `ts` in `frame`, tells `to` that its peer cannot be reached.
+    pub fn unreachable(to: Side, ts: Timestamp, frame: FrameId, index: usize) -> Self {
+        let nothing = SeqNum::default();
+        Self {
+            ts,
+            frame,
+            side: to.peer(),
+            to,
+            flags: Flags::default(),
+            seq: nothing,
+            ack: nothing,
+            end: nothing,
+            payload_len: 0,
+            timestamps: None,
+            sack: None,
+            snd: Stimuli::NONE,
+            rcv: Stimuli::NONE.with(Stimulus::RcvUnreachable),
             repeat: false,
             sent: true,
             acted: Acted::Believed,

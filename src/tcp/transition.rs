@@ -29,6 +29,8 @@ pub enum Stimulus {
     RcvFin,
     /// An RST that it accepts reaches it.
     RcvRst,
+    /// An ICMP error says that its SYN could not be delivered.
+    RcvUnreachable,
     /// A new incarnation of the 4-tuple takes its place.
     Reused,
     /// The TIME-WAIT timer runs out.
@@ -39,7 +41,7 @@ use Stimulus::*;
 
 impl Stimulus {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         SndSyn,
         SndSynAck,
         SndAck,
@@ -51,6 +53,7 @@ impl Stimulus {
         RcvAckOfFin,
         RcvFin,
         RcvRst,
+        RcvUnreachable,
         Reused,
         TwoMsl,
     ];
@@ -69,6 +72,7 @@ impl Stimulus {
             RcvAckOfFin => "rcv ACK of FIN",
             RcvFin => "rcv FIN",
             RcvRst => "rcv RST",
+            RcvUnreachable => "rcv ICMP unreachable",
             Reused => "reused",
             TwoMsl => "timeout 2MSL",
         }
@@ -84,7 +88,7 @@ impl Stimulus {
 pub struct Stimuli(u16);
 
 impl Stimuli {
-    const IN_RFC_ORDER: [Stimulus; 6] = [RcvRst, RcvSyn, RcvSynAck, RcvAckOfSyn, RcvAckOfFin, RcvFin];
+    const IN_RFC_ORDER: [Stimulus; 7] = [RcvUnreachable, RcvRst, RcvSyn, RcvSynAck, RcvAckOfSyn, RcvAckOfFin, RcvFin];
 
     /// None.
     pub const NONE: Self = Self(0);
@@ -139,6 +143,8 @@ const fn r(from: &'static [State], on: Stimulus, to: State, cite: &'static str) 
 pub const RULES: &[Rule] = &[
     r(&[Closed, Listen], SndSyn, SynSent, "3.10.1"),
     r(&[Closed, Listen], RcvSyn, SynReceived, "3.10.7.2 third"),
+    // Linux gives up at the first; RFC 1122 4.2.3.9 would have it go on: then the SYN comes again.
+    r(&[SynSent], RcvUnreachable, Closed, "3.9.2.2"),
     r(&[SynSent], RcvSyn, SynReceived, "3.10.7.3 fourth"),
     r(&[SynSent], RcvSynAck, Established, "3.10.7.3 fourth"),
     r(&[SynSent], SndAck, Established, "3.10.7.3 fourth"),
@@ -247,19 +253,19 @@ mod tests {
         };
         let grid: Vec<String> = [None].into_iter().chain(State::ALL.map(Some)).map(row).collect();
         let want = [
-            //  sSYN sSA sACK sFIN sRST rSYN rSA rAoS rAoF rFIN rRST reus 2MSL
-            "?? ·  SR ES F1 CL ·  ES ·  ·  CW CL ·  · ",
-            "CL SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  · ",
-            "LI SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  · ",
-            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL ·  · ",
-            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  · ",
-            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  · ",
-            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  · ",
-            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  · ",
-            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  · ",
-            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  · ",
-            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  · ",
-            "TW ·  ·  ·  ·  CL ·  ·  ·  ·  ·  CL CL CL",
+            //  sSYN sSA sACK sFIN sRST rSYN rSA rAoS rAoF rFIN rRST unr reus 2MSL
+            "?? ·  SR ES F1 CL ·  ES ·  ·  CW CL ·  ·  · ",
+            "CL SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  · ",
+            "LI SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  · ",
+            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL CL ·  · ",
+            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  ·  · ",
+            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  ·  · ",
+            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  ·  · ",
+            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  ·  · ",
+            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  ·  · ",
+            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  ·  · ",
+            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  ·  · ",
+            "TW ·  ·  ·  ·  CL ·  ·  ·  ·  ·  CL ·  CL CL",
         ];
         assert_eq!(grid, want, "\n{}", grid.join("\n"));
     }

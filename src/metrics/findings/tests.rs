@@ -1,9 +1,10 @@
 //! What is told of a few connections, word for word.
 
+use super::finding::SUBJECTS;
 use super::*;
 use crate::metrics::listeners::Listeners;
 use crate::metrics::rows::ConnectionReport;
-use crate::metrics::synthetic::{Draft, Shape, run};
+use crate::metrics::synthetic::{Draft, Shape, at, run};
 
 fn found(reports: Vec<ConnectionReport>) -> Vec<(char, String, String, Vec<u64>)> {
     let (_, mut summary) = run(Shape { connections: 0, ..Shape::default() });
@@ -21,7 +22,7 @@ fn found(reports: Vec<ConnectionReport>) -> Vec<(char, String, String, Vec<u64>)
         tables.transitions.append(&mut report.transitions);
         tables.anomalies.append(&mut report.anomalies);
     }
-    tables.listeners = listeners.finish();
+    tables.listeners = listeners.finish(None).0;
     let tell = |finding: Finding| {
         let frames = finding.frames.iter().map(|frame| frame.number()).collect();
         (finding.severity.mark(), finding.subject, finding.text, frames)
@@ -38,11 +39,15 @@ fn a_full_accept_queue_is_told_with_the_waits() {
         Draft::to("10.0.0.5:443").handshake(0, 1).changes(Side::Server, &changes).with(|report| {
             report.connection.accept_queue_overflow = true;
             report.connection.syn_ack_retransmissions = 1;
+            report.connection.accept_wait_ns = Some(waited);
+            report.waiting.held_off_since = Some(at(0));
         })
     };
-    let text = "accept queue full: 2 connections kept waiting by it; 1.02 s to 7.10 s in SYN_RECEIVED";
+    let silent = Draft::to("10.0.0.5:443").handshake(0, 1).changes(Side::Server, &[(0, State::Established)]).done();
+    let text = "accept queue full: 2 connections kept waiting by it, 1.02 s to 7.10 s from the final ACK on, up to 2 at once; \
+                the queue holds no more than 1";
     assert_eq!(
-        found(vec![full(1_020_000_000).done(), full(7_100_000_000).done()]),
+        found(vec![full(1_020_000_000).done(), full(7_100_000_000).done(), silent]),
         [('!', "10.0.0.5:443".into(), text.into(), vec![10, 20])]
     );
 }
@@ -52,7 +57,8 @@ fn an_application_that_does_not_close_is_told_with_the_fins_frame() {
     let slow = Draft::to("10.0.0.7:5432").changes(Side::Server, &[(0, State::CloseWait)]);
     let slow = slow.with(|report| report.connection.close_wait_ns = [None, Some(31 * S)]).done();
     let quick = Draft::to("10.0.0.7:5432").with(|report| report.connection.close_wait_ns = [Some(9 * S), None]).done();
-    let text = "1 connection in CLOSE_WAIT for 31.0 s: the application does not close";
+    let text =
+        "1 connection in CLOSE_WAIT for 31.0 s, still in it at the capture's end: the application does not close";
     assert_eq!(found(vec![slow, quick]), [('!', "10.0.0.7:5432".into(), text.into(), vec![11])]);
 }
 
@@ -62,12 +68,12 @@ fn repeated_syns_count_where_the_attempt_succeeded() {
         Draft::to("10.0.0.5:443").opening(opening).with(|report| {
             let row = &mut report.connection;
             (row.syn_packets, row.syn_retransmissions) = (3, 2);
-            (row.connect_ns, row.syn_to_syn_ack_ns) = (Some(3 * S + 5), Some(5));
+            row.syn_wait_ns = Some(3 * S);
         })
     };
     let found = found(vec![repeated(Opening::Handshake).done(), repeated(Opening::NoAnswer).done()]);
     let texts: Vec<_> = found.iter().map(|finding| finding.2.as_str()).collect();
-    assert_eq!(texts, ["1 attempt unanswered (3 SYNs)", "2 SYNs repeated on 1 connection: 3.00 s of waiting in all"]);
+    assert_eq!(texts, ["1 attempt unanswered (3 SYNs)", "2 SYNs repeated on 1 connection: 1 waited 3.00 s for that"]);
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn the_columns_are_the_contracts_with_additions_last() {
          syn_to_syn_ack_ns syn_ack_to_ack_ns handshake_ns tap closing active_closer client_state server_state \
          fin_retransmissions_client fin_retransmissions_server close_wait_client_ns close_wait_server_ns \
          retransmissions_client retransmissions_server history conn_state \
-         syn_retransmissions syn_ack_retransmissions accept_queue_overflow first_file last_file"
+         syn_retransmissions syn_ack_retransmissions accept_queue_overflow first_file last_file \
+         syn_wait_ns accept_wait_ns"
     );
     assert_eq!(
         names::<TransitionRow>(),
@@ -40,10 +41,25 @@ fn the_columns_are_the_contracts_with_additions_last() {
         "server_ip server_port attempts established refused no_answer half_open aborted connect_p50_ns connect_p90_ns \
          connect_p99_ns connect_max_ns handshake_p50_ns handshake_p90_ns handshake_p99_ns handshake_max_ns \
          syn_retransmissions syn_ack_retransmissions half_open_peak half_open_peak_ts accept_queue_overflows \
-         fin_retransmissions close_wait_p99_ns time_wait_peak"
+         fin_retransmissions close_wait_p99_ns time_wait_peak \
+         syn_wait_p99_ns syn_wait_max_ns accept_wait_p50_ns accept_wait_max_ns held_off_peak held_off_peak_ts \
+         unaccepted_at_least accept_queue_at_most close_wait_p50_ns close_wait_max_ns close_wait_open"
     );
     assert_eq!(names::<CensusRow>(), "bucket_ts side state connections");
     assert_eq!(names::<AnomalyRow>(), "conn_id ts frame side kind detail count file");
+    assert_eq!(
+        names::<ListenerQueueRow>(),
+        "bucket_ts server_ip server_port syn_received held_off close_wait time_wait syn_received_peak"
+    );
+    assert_eq!(
+        names::<EphemeralPortRow>(),
+        "client_ip server_ip server_port connections distinct_client_ports time_wait_stays time_wait_peak \
+         time_wait_peak_ts connections_per_second ports_available exhaustion_rate used_ratio"
+    );
+    assert_eq!(
+        names::<EphemeralPortUseRow>(),
+        "bucket_ts client_ip server_ip server_port time_wait time_wait_peak connections"
+    );
 }
 
 /// Every cell of `rows` is null or of its column's type, and the frame has the columns' types, with rows and without.
@@ -92,6 +108,9 @@ fn every_cell_fits_its_column_and_empty_frames_have_all_columns() {
     fits(&tables.listeners, &files);
     fits(&tables.state_census, &files);
     fits(&tables.anomalies, &files);
+    fits(&tables.listener_queues, &files);
+    fits(&tables.ephemeral_ports, &files);
+    fits(&tables.ephemeral_port_use, &files);
 }
 
 #[test]
