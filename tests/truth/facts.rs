@@ -17,7 +17,7 @@ fn wakes(waited: i64) -> i64 {
     (waited / 10).max(2_000_000)
 }
 /// The same for what the kernel recorded, SYN_SENT to ESTABLISHED.
-const CHANGES: i64 = 300_000;
+const CHANGES: i64 = 2_000_000;
 
 /// Right and wrong of one kind.
 #[derive(Debug, Default)]
