@@ -22,6 +22,10 @@ const TICK: Span = Span::from_millis(100);
 
 /// Whoever answers the handshake within this stands beside the tap: nothing is lost or waits in between.
 const BESIDE_THE_TAP: Span = Span::from_micros(100);
+/// The segments that may be out at once from the start (RFC 6928), but for the FIN itself.
+const INITIAL_WINDOW: u16 = 9;
+/// What passes between the change that close() makes and the FIN's timestamp. Seen on Linux: tens of microseconds.
+const CLOSE_TAKES: Span = Span::from_micros(300);
 /// What an endpoint may take from its close() to its FIN, and one beside the tap from a packet to the change that it makes. Seen on Linux:
 /// tens of microseconds; longer while the application holds the socket.
 const IT_TAKES: Span = Span::from_millis(1);
@@ -483,6 +487,12 @@ impl Connection {
         };
         outcome.retransmission = again && !keep_alive && !probe;
         self.data_repeated |= outcome.retransmission && side == Side::Client;
+        let end = self.end_mut(side);
+        end.repeated |= outcome.retransmission;
+        end.flight = match end.snd_una == end.snd_nxt() {
+            true => u16::from(seg.payload_len > 0),
+            false => end.flight.saturating_add(u16::from(seg.payload_len > 0)),
+        };
         // A keep-alive's byte is a stale one.
         outcome.new_bytes = if keep_alive { 0 } else { self.take_bytes(side, seg) };
         if keep_alive && !probe {
@@ -622,7 +632,7 @@ impl Connection {
             // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
             note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
             let round_trip = self.end(side).reach.zip(peer.reach).map(|(near, far)| near.plus(far));
-            let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(IT_TAKES));
+            let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
             let beside = self.is_beside_the_tap(side).then(|| seg.ts.minus(IT_TAKES));
             note.known_ts = note.known_ts.max(made).max(beside);
         }
@@ -639,14 +649,12 @@ impl Connection {
         self.end(side).nearest.is_some_and(|least| least < BESIDE_THE_TAP)
     }
 
-    /// Did `side` close only after all that it had received by its last packet? Not if the FIN waited behind data, or for the peer's
-    /// window to open: close() moves an endpoint to FIN_WAIT_1 before its FIN can leave.
+    /// Did the FIN leave as soon as `side` closed? Not if it waited for the peer's window or for the congestion window: close() moves an
+    /// endpoint to FIN_WAIT_1 before its FIN can leave. What was not sent yet by then leaves with the FIN, so a bare one had only itself to wait.
     fn fin_was_not_waiting(&self, side: Side, seg: &Segment) -> bool {
-        let end = self.end(side);
-        seg.payload_len == 0
-            && end.snd_nxt() == Some(seg.seq)
-            && end.idle_at(seg.ts)
-            && !self.end(self.peer(side)).window_closed
+        let (end, peer) = (self.end(side), self.end(self.peer(side)));
+        let room = seg.payload_len == 0 && end.flight < INITIAL_WINDOW && !end.repeated && end.fits_into(peer, seg);
+        end.snd_nxt() == Some(seg.seq) && !peer.window_closed && (end.idle_at(seg.ts) || room)
     }
 
     /// Too many notes for a sound connection: no more are kept, and what they taught stands.

@@ -51,6 +51,8 @@ pub struct Timestamps {
 
 /// The clock of timestamps in nearly every stack: a millisecond a tick.
 const TICK: Span = Span::from_millis(1);
+/// No retransmission timer is shorter (Linux TCP_RTO_MIN; RFC 6298 2.4 asks for a second).
+const MIN_RTO: Span = Span::from_millis(200);
 /// How much faster than the tap's an endpoint's clock may run: a part in so many.
 const DRIFT: i64 = 2_000;
 
@@ -170,6 +172,10 @@ pub struct Endpoint {
     pub last_sent: Option<Timestamp>,
     /// It sent something other than a SYN, a SYN-ACK or an RST.
     pub spoke: bool,
+    /// It sent data again.
+    pub repeated: bool,
+    /// Data segments it sent since all that it had sent was last acknowledged.
+    pub flight: u16,
     /// It once advertised a window of 0.
     pub window_closed: bool,
     /// Its timestamps, and what it echoes of its peer's.
@@ -228,18 +234,28 @@ impl Endpoint {
     }
 
     /// Before when it cannot have made `seg`, its FIN, for the first time, by its own clock. `None` if an earlier copy may have died before the
-    /// tap: then nothing shows when that was made. Even a loss probe waits for two round trips (RFC 8985 7.2).
+    /// tap: then nothing shows when that was made.
     pub fn made_after(&self, seg: &Segment, round_trip: Option<Span>) -> Option<Timestamp> {
         let follows =
             seg.ip_id.is_some_and(|id| id != 0 && self.last_id.is_some_and(|last| last.wrapping_add(1) == id));
-        let too_soon_for_a_repeat = match (seg.options.timestamps, self.timestamps.value, round_trip) {
-            (Some((value, _)), Some(last), Some(round_trip)) => {
-                let ticks = i64::from(SeqNum::new(value).offset_from(SeqNum::new(last)));
-                ticks.saturating_mul(TICK.as_nanos()) < round_trip.as_nanos()
+        let first = follows || self.no_timer_fits(seg, round_trip?);
+        self.timestamps.made_after(seg).filter(|_| first)
+    }
+
+    /// Is there no timer that could have repeated a FIN just now, had one been sent after the last packet that passed? A loss probe comes two
+    /// round trips after a FIN that data was out with (RFC 8985 7.2); else every timer takes `MIN_RTO`.
+    fn no_timer_fits(&self, seg: &Segment, round_trip: Span) -> bool {
+        let since_last = match (seg.options.timestamps, self.timestamps.value) {
+            (Some((value, _)), Some(last)) => {
+                i64::from(SeqNum::new(value).offset_from(SeqNum::new(last))).saturating_mul(TICK.as_nanos())
             }
-            _ => false,
+            _ => return false,
         };
-        self.timestamps.made_after(seg).filter(|_| follows || too_soon_for_a_repeat)
+        let (Some(acked), Some(reach)) = (self.snd_una_ts, self.reach) else { return false };
+        let probe = round_trip.as_nanos().saturating_mul(2).saturating_add(TICK.as_nanos() * 5);
+        let at_most = seg.ts.since(acked).as_nanos();
+        let at_least = at_most.saturating_sub(reach.as_nanos().saturating_mul(2));
+        since_last < round_trip.as_nanos() || at_least > probe && at_most < MIN_RTO.as_nanos()
     }
 
     /// Did a later packet of its own overtake this one on the way to the tap? Then it says nothing of what the endpoint knows now.
@@ -297,6 +313,12 @@ impl Endpoint {
         let base = self.snd_una.filter(|una| una.is_after(next)).unwrap_or(next);
         let window = (u32::from(receiver.window) << receiver.window_scale).max(u32::from(u16::MAX));
         seg.seq.is_after(base.plus(window)) && self.timestamps.older(seg) != Some(false)
+    }
+
+    /// Does `seg` end inside the window that `receiver` advertised last?
+    pub fn fits_into(&self, receiver: &Self, seg: &Segment) -> bool {
+        let window = u32::from(receiver.window) << receiver.window_scale;
+        self.snd_una.is_some_and(|una| seg.end().ahead_of(una) <= window)
     }
 
     /// When it sent what ends at `ack`, if that is the last it sent and not acknowledged yet.
