@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge import BEFORE, BEHIND, CLIENT, SERVER, copy, drop, hold
 from lab import read_exactly
 
-from cases.case import case
+from cases.case import AT_ONCE, case
 from cases.steps import close_with_reset
 
 COUNT, FEW = 150, 40
@@ -93,6 +93,7 @@ def crowd(lab):
 
 @case("crowd-small", versions=(4, 6), seconds=15, **_FAR)
 @case("crowd-lossy", versions=(4,), seconds=25, **{**_FAR, "rules": _rules(0.06)})
+@case("crowd-at-once", versions=(4,), seconds=15, **{**_NEAR, "delays": AT_ONCE})
 @case("crowd-near", versions=(6,), seconds=15, **_NEAR)
 def crowd_small(lab):
     """The same with 40 connections; in one name three times the losses, in another all hosts side by side."""
