@@ -633,7 +633,8 @@ impl Connection {
             note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
             let round_trip = self.end(side).reach.zip(peer.reach).map(|(near, far)| near.plus(far));
             let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
-            let beside = self.is_beside_the_tap(side).then(|| seg.ts.minus(IT_TAKES));
+            let beside = self.is_beside_the_tap(side) && !self.end(side).came_slowly(seg);
+            let beside = beside.then(|| seg.ts.minus(IT_TAKES));
             note.known_ts = note.known_ts.max(made).max(beside);
         }
         // A listener with a full accept queue, or one that waits for data, ignores the ACK that arrived.
@@ -684,7 +685,11 @@ impl Connection {
         for note in &self.log {
             let ack = note.flags.has_all(Flags::ACK).then_some(note.ack);
             let reach = self.ends[note.side.index()].reach;
-            self.life.confirm(&self.log, note.side, Proof { ts: note.ts, ack, synchronized: false, reach });
+            self.life.confirm(
+                &self.log,
+                note.side,
+                Proof { ts: note.ts, ack, synchronized: false, idle: false, reach },
+            );
         }
     }
 
@@ -696,7 +701,8 @@ impl Connection {
             let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
             let synchronized =
                 !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
-            let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, reach: own.reach };
+            let idle = own.snd_una.is_none_or(|una| una == seg.seq) && !peer.window_closed;
+            let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.reach };
             self.life.confirm(&self.log, side, proof);
         }
     }

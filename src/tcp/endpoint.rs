@@ -34,6 +34,11 @@ pub enum Copy {
     Network,
 }
 
+/// Nanoseconds from the TSval `from` to `to`, if they count milliseconds.
+const fn ticks_between(from: u32, to: u32) -> i64 {
+    SeqNum::new(to).offset_from(SeqNum::new(from)) as i64 * TICK.as_nanos()
+}
+
 /// The timestamps of one endpoint (RFC 7323 3).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timestamps {
@@ -47,12 +52,12 @@ pub struct Timestamps {
     agreed: bool,
     /// A TSval, and an instant before which it cannot have been stamped; the pair that bounds later ones best.
     anchor: Option<(u32, Timestamp)>,
+    /// The TSval of the packet that came to the tap fastest, and when it passed.
+    fastest: Option<(u32, Timestamp)>,
 }
 
 /// The clock of timestamps in nearly every stack: a millisecond a tick.
 const TICK: Span = Span::from_millis(1);
-/// No retransmission timer is shorter (Linux TCP_RTO_MIN; RFC 6298 2.4 asks for a second).
-const MIN_RTO: Span = Span::from_millis(200);
 /// How much faster than the tap's an endpoint's clock may run: a part in so many.
 const DRIFT: i64 = 2_000;
 
@@ -61,6 +66,9 @@ impl Timestamps {
     pub fn take(&mut self, seg: &Segment, peer: Self) {
         let Some((value, echo)) = seg.options.timestamps else { return };
         self.first.get_or_insert((value, seg.ts));
+        if self.fastest.is_none_or(|(old, at)| seg.ts.since(at).as_nanos() < ticks_between(old, value)) {
+            self.fastest = Some((value, seg.ts));
+        }
         self.agreed |= !seg.flags.has_all(Flags::SYN);
         let newer = |new: u32, old: Option<u32>| old.is_none_or(|old| SeqNum::new(new).is_after(SeqNum::new(old)));
         if newer(value, self.value) {
@@ -83,14 +91,20 @@ impl Timestamps {
         }
     }
 
+    /// Was `seg` under way to the tap for longer than others, by more than a tick?
+    fn came_slowly(&self, seg: &Segment) -> bool {
+        match (seg.options.timestamps, self.fastest) {
+            (Some((value, _)), Some((old, at))) => {
+                seg.ts.since(at).as_nanos() > ticks_between(old, value).saturating_add(TICK.as_nanos() * 2)
+            }
+            _ => false,
+        }
+    }
+
     /// It sent `seg` after `received` had passed the tap on its way to it.
     pub fn anchor(&mut self, seg: &Segment, received: Timestamp) {
         let Some((value, _)) = seg.options.timestamps else { return };
-        let better = self.anchor.is_none_or(|(old, since)| {
-            let ticks = SeqNum::new(value).offset_from(SeqNum::new(old));
-            received.since(since).as_nanos() > i64::from(ticks).saturating_mul(TICK.as_nanos())
-        });
-        if better {
+        if self.anchor.is_none_or(|(old, since)| received.since(since).as_nanos() > ticks_between(old, value)) {
             self.anchor = Some((value, received));
         }
     }
@@ -99,10 +113,10 @@ impl Timestamps {
     fn made_after(self, seg: &Segment) -> Option<Timestamp> {
         let ((value, _), (from, since)) = (seg.options.timestamps?, self.anchor?);
         let (first, seen) = self.first?;
-        let ticks = |from: u32| i64::from(SeqNum::new(value).offset_from(SeqNum::new(from)));
-        let elapsed = seg.ts.since(seen).as_nanos() / TICK.as_nanos();
-        let in_milliseconds = ticks(first) >= elapsed / 2 - 2 && ticks(first) <= elapsed * 2 + 2;
-        let span = (ticks(from) - 1).saturating_mul(TICK.as_nanos());
+        let (ticked, elapsed) = (ticks_between(first, value), seg.ts.since(seen).as_nanos());
+        let two = TICK.as_nanos() * 2;
+        let in_milliseconds = ticked >= elapsed / 2 - two && ticked <= elapsed.saturating_mul(2).saturating_add(two);
+        let span = ticks_between(from, value) - TICK.as_nanos();
         (in_milliseconds && span > 0).then(|| since.plus(Span::from_nanos(span - span / DRIFT)))
     }
 
@@ -195,6 +209,8 @@ pub struct Endpoint {
     pub reach: Option<Span>,
     /// The least that it took to acknowledge something: it is no farther away.
     pub nearest: Option<Span>,
+    /// It took about that long more than once.
+    pub nearest_twice: bool,
     advances: [Option<(SeqNum, Timestamp)>; ADVANCES],
     recent: [Option<(u64, Timestamp)>; FINGERPRINTS],
     newest: u8,
@@ -242,20 +258,16 @@ impl Endpoint {
         self.timestamps.made_after(seg).filter(|_| first)
     }
 
-    /// Is there no timer that could have repeated a FIN just now, had one been sent after the last packet that passed? A loss probe comes two
-    /// round trips after a FIN that data was out with (RFC 8985 7.2); else every timer takes `MIN_RTO`.
+    /// Is there no timer that could have repeated a FIN just now, had one been sent after the last packet that passed? Even a loss probe waits
+    /// for two round trips (RFC 8985 7.2).
     fn no_timer_fits(&self, seg: &Segment, round_trip: Span) -> bool {
-        let since_last = match (seg.options.timestamps, self.timestamps.value) {
-            (Some((value, _)), Some(last)) => {
-                i64::from(SeqNum::new(value).offset_from(SeqNum::new(last))).saturating_mul(TICK.as_nanos())
-            }
-            _ => return false,
-        };
-        let (Some(acked), Some(reach)) = (self.snd_una_ts, self.reach) else { return false };
-        let probe = round_trip.as_nanos().saturating_mul(2).saturating_add(TICK.as_nanos() * 5);
-        let at_most = seg.ts.since(acked).as_nanos();
-        let at_least = at_most.saturating_sub(reach.as_nanos().saturating_mul(2));
-        since_last < round_trip.as_nanos() || at_least > probe && at_most < MIN_RTO.as_nanos()
+        let (Some((value, _)), Some(last)) = (seg.options.timestamps, self.timestamps.value) else { return false };
+        ticks_between(last, value) < round_trip.as_nanos()
+    }
+
+    /// Was `seg` under way to the tap for longer than others of its packets, as their timestamps tell?
+    pub fn came_slowly(&self, seg: &Segment) -> bool {
+        self.timestamps.came_slowly(seg)
     }
 
     /// Did a later packet of its own overtake this one on the way to the tap? Then it says nothing of what the endpoint knows now.
@@ -411,9 +423,14 @@ impl Endpoint {
 
     /// The endpoint acknowledged something after `span`.
     pub fn answered_within(&mut self, span: Span) {
-        if span.as_nanos() >= 0 && self.nearest.is_none_or(|least| span < least) {
-            self.nearest = Some(span);
+        if span.as_nanos() < 0 {
+            return;
         }
+        if let Some(least) = self.nearest {
+            let (short, long) = (least.min(span).as_nanos(), least.max(span).as_nanos());
+            self.nearest_twice = long - short <= short / 8 || self.nearest_twice && short == least.as_nanos();
+        }
+        self.nearest = Some(self.nearest.map_or(span, |least| least.min(span)));
     }
 }
 

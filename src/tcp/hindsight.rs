@@ -151,7 +151,9 @@ impl Connection {
             _ => false,
         };
         let waits = waits && self.log.iter().filter(died).count() >= 2;
-        server.syn_ack && !server.spoke && (self.data_repeated || waits)
+        // A request socket has no owner who could reset it.
+        let owned = |note: &Note| note.side == Side::Server && note.flags.has_all(Flags::RST.or(Flags::ACK));
+        server.syn_ack && !server.spoke && (self.data_repeated || waits) && !self.log.iter().any(owned)
     }
 
     fn doubt_last(&mut self, side: Side, stimulus: Stimulus) {
@@ -198,11 +200,11 @@ impl Connection {
         }
     }
 
-    /// No RST that passed towards `side` lately had arrived when it sent what comes next.
-    fn defer_resets(&mut self, side: Side, ts: Timestamp) {
-        let (next, reach) = (self.log.len(), self.end(side).reach);
+    /// The RSTs on their way to `side` that `crossed` tells had not arrived when it sent what comes next.
+    fn defer_resets(&mut self, side: Side, crossed: impl Fn(&Note) -> bool) {
+        let next = self.log.len();
         for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvRst)) {
-            if arrived(reach, ts.since(note.ts)) != Arrived::Yes {
+            if crossed(note) {
                 note.after = next;
             }
         }
@@ -215,12 +217,14 @@ impl Connection {
         if self.log_is_full() {
             return;
         }
+        // An RST that had arrived would have left nobody to reset.
         if self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvRst) {
-            self.defer_resets(side, seg.ts);
+            self.defer_resets(side, |_| true);
         }
         // What passed before a packet that it acknowledges had arrived.
         let received = seg.acknowledges().and_then(|ack| self.end(self.peer(side)).sent_up_to(ack));
-        let (next, nearest) = (self.log.len(), self.end(side).nearest);
+        let end = self.end(side);
+        let (next, nearest) = (self.log.len(), end.nearest.filter(|_| end.nearest_twice));
         let shortest =
             nearest.map(|nearest| nearest.as_nanos() / 10 * 9).filter(|&shortest| shortest > NOISE.as_nanos());
         let too_soon = |note: &Note| shortest.is_some_and(|shortest| seg.ts.since(note.ts).as_nanos() < shortest);
@@ -285,7 +289,10 @@ impl Connection {
         }
         match stimulus {
             // It was on its way to them when they closed.
-            Stimulus::RcvRst if !arrived_before && seg.flags.has_all(Flags::FIN) => self.defer_resets(side, seg.ts),
+            Stimulus::RcvRst if !arrived_before && seg.flags.has_all(Flags::FIN) => {
+                let reach = self.end(side).reach;
+                self.defer_resets(side, |note| arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes);
+            }
             // It may also just have been slow.
             Stimulus::RcvRst if arrived_before => self.log[index].acted = Acted::Doubtful,
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {

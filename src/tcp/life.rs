@@ -70,6 +70,8 @@ pub struct Proof {
     pub ack: Option<SeqNum>,
     /// Only a synchronized endpoint sends such a packet.
     pub synchronized: bool,
+    /// All that the endpoint had sent before was acknowledged, and nothing of it waits for its peer's window.
+    pub idle: bool,
     /// How far the endpoint is from the tap.
     pub reach: Option<Span>,
 }
@@ -244,13 +246,17 @@ impl Life {
 
     /// Confirms what a packet of `side`'s own proves of its past.
     pub fn confirm(&mut self, log: &[Note], side: Side, proof: Proof) {
-        let Proof { ts, ack, synchronized, reach } = proof;
+        let Proof { ts, ack, synchronized, idle, reach } = proof;
         // The acknowledgement of a FIN proves that a copy of it arrived, not which: what only a later copy carries stays unproved.
         let carried_by_all = |stimulus: Stimulus, of: &Note| {
             let mut first = log.iter().filter(|note| note.side == of.side && note.is_fin() && !note.repeat);
             !of.repeat || first.all(|note| note.rcv.has(stimulus))
         };
         for step in self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none()) {
+            // With data out, it may have closed already and its FIN may be waiting behind that: then this is CLOSING.
+            if step.to == State::CloseWait && !idle {
+                continue;
+            }
             // Late captures: the peer's FIN may have come before.
             if step.from.is_none() && step.stimulus == Stimulus::RcvFin {
                 continue;
