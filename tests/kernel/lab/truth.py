@@ -29,7 +29,8 @@ _FIELD = re.compile(r"(\w+)=(\S+?)\]?(?: |$)")
 _STATES = {"CLOSE": "CLOSED", "SYN_RECV": "SYN_RECEIVED", "NEW_SYN_RECV": "SYN_RECEIVED", "FIN_WAIT1": "FIN_WAIT_1", "FIN_WAIT2": "FIN_WAIT_2"}
 _CLOCK_MONOTONIC_COARSE = 6  # advances with the timer interrupt
 _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
-_TIME_WAIT = 60 * _HZ  # A laboratory sets `tcp_fin_timeout` to less, so the timer's length tells TIME_WAIT from FIN_WAIT_2.
+# TIME_WAIT's timer runs for 60 s, as a tick in between may show it; a laboratory sets `tcp_fin_timeout` to less, so that FIN_WAIT_2's is shorter.
+_TIME_WAIT = 50 * _HZ
 _AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
 _RE_ARMED = 300_000  # ns from a timer's cancellation to its new start in the same call
 _COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
@@ -222,12 +223,12 @@ class _Reading:
         stay, key = self._stays.get(timer, (None, None))
         if stay is None or not again or event.ns - stay.ended > _RE_ARMED:
             # Whose it is, the socket's own last change tells; the peer's FIN may reach the block on another CPU before that.
-            stay = Stay(event.ns if timeout == _TIME_WAIT else None)
+            stay = Stay(event.ns if timeout > _TIME_WAIT else None)
             self._stays[timer] = stay, None
             self._block_made[event.cpu] = stay, timer, event.ns
             return
         stay.ended = stay.how = None
-        if stay.entered is None and timeout == _TIME_WAIT:
+        if stay.entered is None and timeout > _TIME_WAIT:
             stay.entered = event.ns
             if key is not None:
                 self._endpoint(key).changes.append([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
