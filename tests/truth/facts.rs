@@ -17,7 +17,7 @@ fn wakes(waited: i64) -> i64 {
     (waited / 10).max(2_000_000)
 }
 /// The same for what the kernel recorded, SYN_SENT to ESTABLISHED.
-const CHANGES: i64 = 300_000;
+const CHANGES: i64 = 2_000_000;
 
 /// Right and wrong of one kind.
 #[derive(Debug, Default)]
@@ -50,9 +50,9 @@ fn repeats(passes: &[FinPass]) -> BTreeMap<Endpoint, BTreeSet<u64>> {
     found
 }
 
-/// FINs whose first copy never passed this tap: what passes first is a repeat that looks like none.
-pub fn firsts_unseen(record: &Record, tap: usize) -> usize {
-    by_fin(&record.fins[tap]).values().filter(|passes| passes[0].emission > 0).count()
+/// The first pass of each FIN whose first copy never passed this tap: a repeat, though it looks like none unless something else tells.
+pub fn firsts_unseen(record: &Record, tap: usize) -> Vec<&FinPass> {
+    by_fin(&record.fins[tap]).into_values().map(|passes| passes[0]).filter(|first| first.emission > 0).collect()
 }
 
 /// Every repeated FIN that passed this tap, and no other.
@@ -70,6 +70,9 @@ pub fn fins(record: &Record, tap: usize, told: &Told) -> Tally {
             let there = found.get_mut(endpoint).is_some_and(|found| found.remove(frame));
             tally.check(there, || format!("{} missed the repeated FIN in frame {frame}", endpoint.0));
         }
+    }
+    for first in firsts_unseen(record, tap) {
+        found.entry(first.endpoint).or_default().remove(&first.frame);
     }
     for (endpoint, frames) in found {
         tally

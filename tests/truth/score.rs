@@ -62,7 +62,7 @@ impl Score {
         }
         if record.timers {
             self.take(record, |score| &mut score.fins, facts::fins(record, tap, here));
-            self.firsts_unseen += facts::firsts_unseen(record, tap);
+            self.firsts_unseen += facts::firsts_unseen(record, tap).len();
             if tap == 0 {
                 self.take(record, |score| &mut score.connects, facts::connects(record, here));
             }
@@ -231,7 +231,7 @@ pub fn table(scores: &[Score; 3]) -> String {
         ("  without a bound", &|score| score.unbounded.to_string()),
         ("false observed or confirmed", &|score| score.untrue.len().to_string()),
         ("repeated FINs right / wrong", &|score| tally(&score.fins)),
-        ("  first copy never passed this tap", &|score| score.firsts_unseen.to_string()),
+        ("  their first copy never passed", &|score| score.firsts_unseen.to_string()),
         ("TIME_WAIT stays right / wrong", &|score| tally(&score.stays)),
         ("connect() times right / wrong", &|score| tally(&score.connects)),
         ("accept-queue overflows right / wrong", &|score| tally(&score.overflows)),

@@ -2,7 +2,7 @@
 
 from bridge import BEFORE, BEHIND, CLIENT, SERVER, ack_of_fin, copy, data, drop, fin, hold
 
-from cases.case import CLOSE, MIDDLE, NEAR_CLIENT, NEAR_SERVER, case
+from cases.case import AT_ONCE, CLOSE, FAR, MIDDLE, NEAR_CLIENT, NEAR_SERVER, case
 from cases.steps import APP, HTTP, PORT, REQUEST, Switch, close_in_turn, close_with_reset, exchange, opened, plain, read_exactly, read_to_end
 from cases.steps import settle, socket, time
 
@@ -10,6 +10,11 @@ from cases.steps import settle, socket, time
 @case("fin-lost-before", MIDDLE, (4, 6), rules=[drop(CLIENT, fin, at=BEFORE)])
 @case("fin-lost-before-thrice", NEAR_CLIENT, (4,), 4, rules=[drop(CLIENT, fin, at=BEFORE, times=3)])
 @case("fin-lost-thrice", NEAR_SERVER, (4, 6), 4, rules=[drop(CLIENT, fin, times=3)])
+@case("far", FAR, (4, 6), 5)
+@case("far-fin-lost", FAR, (4,), 6, rules=[drop(CLIENT, fin)])
+@case("far-last-ack-lost", FAR, (6,), 6, rules=[drop(CLIENT, ack_of_fin, at=BEFORE)])
+@case("at-once", AT_ONCE, (4, 6))
+@case("at-once-fin-lost", AT_ONCE, (4, 6), rules=[drop(CLIENT, fin, at=BEFORE), drop(SERVER, fin)])
 @case("fin-lost-before-then-behind", MIDDLE, (6,), 4, rules=[drop(CLIENT, fin, at=BEFORE), drop(CLIENT, fin)])
 @case("ack-of-fin-lost-twice", NEAR_SERVER, (4,), 4, rules=[drop(SERVER, ack_of_fin, times=2)])
 @case("ack-of-fin-lost-before-twice", MIDDLE, (6,), 4, rules=[drop(SERVER, ack_of_fin, at=BEFORE, times=2)])

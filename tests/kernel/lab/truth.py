@@ -29,7 +29,8 @@ _FIELD = re.compile(r"(\w+)=(\S+?)\]?(?: |$)")
 _STATES = {"CLOSE": "CLOSED", "SYN_RECV": "SYN_RECEIVED", "NEW_SYN_RECV": "SYN_RECEIVED", "FIN_WAIT1": "FIN_WAIT_1", "FIN_WAIT2": "FIN_WAIT_2"}
 _CLOCK_MONOTONIC_COARSE = 6  # advances with the timer interrupt
 _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
-_TIME_WAIT = 60 * _HZ  # A laboratory sets `tcp_fin_timeout` to less, so the timer's length tells TIME_WAIT from FIN_WAIT_2.
+# TIME_WAIT's timer runs for 60 s, as a tick in between may show it; a laboratory sets `tcp_fin_timeout` to less, so that FIN_WAIT_2's is shorter.
+_TIME_WAIT = 50 * _HZ
 _AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
 _RE_ARMED = 300_000  # ns from a timer's cancellation to its new start in the same call
 _COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
@@ -157,7 +158,7 @@ class _Reading:
         self._requests = {}  # timer -> its `_Request`, while it runs
         self._all_requests = []
         self._cancelled = {}  # timer -> CPU of its latest cancellation
-        self._block_made = {}  # CPU -> (stay, timer, timeout, ns): the socket's own last change comes next
+        self._block_made = {}  # CPU -> (stay, timer, ns): the socket's own last change comes next
         self._child = {}  # CPU -> (endpoint, ns): a socket was made for a request, whose end comes next
         self._repeat = {}  # CPU -> request whose timer has just expired
 
@@ -191,14 +192,14 @@ class _Reading:
         old, new = _STATES.get(old, old), _STATES.get(new, new)
         endpoint = self._endpoint(key)
         change = [event.ns, old, new]
-        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and event.ns - made[3] < _AT_ONCE:
-            stay, timer, timeout, ns = made
+        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and event.ns - made[2] < _AT_ONCE:
+            stay, timer, started = made
             self._stays[timer] = stay, key
             endpoint.stays.append(stay)
-            if old == "FIN_WAIT_2" and timeout != _TIME_WAIT:
+            if old == "FIN_WAIT_2" and stay.entered is None:
                 return  # The block waits in FIN_WAIT_2: no change of state.
-            stay.entered = ns
-            change = [ns, old, "TIME_WAIT"]
+            stay.entered = stay.entered or started
+            change = [stay.entered, old, "TIME_WAIT"]
         if self._timers and (old, new) == ("LISTEN", "SYN_RECEIVED"):
             self._child[event.cpu] = key, event.ns, change
         if (old, new) == ("SYN_RECEIVED", "ESTABLISHED") and child is not None and child[0] == key and event.ns - child[1] < _COOKIE:
@@ -221,12 +222,16 @@ class _Reading:
             return
         stay, key = self._stays.get(timer, (None, None))
         if stay is None or not again or event.ns - stay.ended > _RE_ARMED:
-            self._block_made[event.cpu] = Stay(None), timer, timeout, event.ns
+            # Whose it is, the socket's own last change tells; the peer's FIN may reach the block on another CPU before that.
+            stay = Stay(event.ns if timeout > _TIME_WAIT else None)
+            self._stays[timer] = stay, None
+            self._block_made[event.cpu] = stay, timer, event.ns
             return
         stay.ended = stay.how = None
-        if stay.entered is None and timeout == _TIME_WAIT:
+        if stay.entered is None and timeout > _TIME_WAIT:
             stay.entered = event.ns
-            self._endpoint(key).changes.append([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
+            if key is not None:
+                self._endpoint(key).changes.append([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
         else:
             stay.restarts.append(event.ns)
 
