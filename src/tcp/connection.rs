@@ -496,7 +496,9 @@ impl Connection {
         outcome.retransmission = again && !keep_alive && !probe;
         self.data_repeated |= outcome.retransmission && side == Side::Client;
         let end = self.end_mut(side);
-        end.repeated |= outcome.retransmission;
+        if outcome.retransmission {
+            (end.repeated, end.repeated_ts) = (true, Some(seg.ts));
+        }
         end.flight = match end.snd_una == end.snd_nxt() {
             true => u16::from(seg.payload_len > 0),
             false => end.flight.saturating_add(u16::from(seg.payload_len > 0)),
@@ -577,8 +579,10 @@ impl Connection {
         let reach = self.end(side).reach;
         let at_once =
             |note: usize| self.log.get(note).is_some_and(|note| arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes);
+        let unanswered_fin = !self.end(peer).fin_acked;
         let unproved = self.life.last_step(side).filter(|step| bare && step.confirmed.is_none());
-        let unproved = unproved.filter(|step| step.note.is_some_and(at_once));
+        let unproved = unproved
+            .filter(|step| step.stimulus == Stimulus::RcvFin && unanswered_fin || step.note.is_some_and(at_once));
         match unproved.map(|step| step.stimulus) {
             Some(answered @ (Stimulus::RcvSynAck | Stimulus::RcvAckOfSyn | Stimulus::RcvFin)) => {
                 self.disprove_all(side, &[answered])

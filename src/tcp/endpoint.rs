@@ -191,6 +191,8 @@ pub struct Endpoint {
     pub spoke: bool,
     /// It sent its SYN, SYN-ACK or data again: its congestion window may be a single segment (RFC 5681 3.1).
     pub repeated: bool,
+    /// When it last sent data again.
+    pub repeated_ts: Option<Timestamp>,
     /// Data segments it sent since all that it had sent was last acknowledged.
     pub flight: u16,
     /// It once advertised a window of 0.
@@ -418,6 +420,8 @@ impl Endpoint {
             _ => false,
         };
         let had_arrived = match (self.snd_una_ts, self.reach) {
+            // What it repeats since shows that this acknowledgement died.
+            (Some(acked), _) if self.repeated_ts > Some(acked) => false,
             (Some(acked), Some(reach)) => ts.since(acked) > reach.plus(reach).plus(LEAVES_AT_ONCE),
             _ => false,
         };

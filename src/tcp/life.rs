@@ -279,7 +279,7 @@ impl Life {
             }
             // Acknowledged late, a FIN may have been overtaken by the ACK behind it: FIN_WAIT_2, not CLOSING.
             if step.to == State::Closing
-                && arrived(reach, ts.since(step.ts)) == Arrived::Yes
+                && step.note.is_some_and(|note| arrived(reach, ts.since(log[note].ts)) == Arrived::Yes)
                 && log.iter().any(|note| note.to == side && note.ts > step.ts && note.rcv.has(Stimulus::RcvAckOfFin))
             {
                 continue;

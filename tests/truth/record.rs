@@ -1,6 +1,7 @@
 //! In: the kernel's record of a scenario as JSON; out: the same as values. Two forms: that of the bundled captures (states alone, one
 //! tap, TIME_WAIT shown as CLOSED) and that of the kernel laboratory (three taps, timers, FINs by frame, connect() times).
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,10 @@ pub struct Life {
     pub endpoint: Endpoint,
     /// The tap at this endpoint's own host.
     pub host: Option<usize>,
+    /// The path's delays, there and back.
     pub round_trip_ns: Option<i64>,
+    /// The fastest handshake over that path in the run: its round trip with what the machine adds.
+    pub measured_ns: Option<i64>,
     pub changes: Vec<Change>,
     pub stays: Vec<Stay>,
 }
@@ -100,13 +104,29 @@ fn read(path: &Path, captures: &Path) -> Record {
     Record {
         captures,
         timers: json["timers"] == true,
-        lives: rows(&json["endpoints"]).iter().map(life).collect(),
+        lives: with_measured(rows(&json["endpoints"]).iter().map(life).collect()),
         connects: rows(&json["connects"]).iter().map(connect).collect(),
         fins,
         listen_overflows: counter("ListenOverflows"),
         cookies: counter("SyncookiesSent"),
         name,
     }
+}
+
+fn with_measured(mut lives: Vec<Life>) -> Vec<Life> {
+    let at = |life: &Life, to: State| life.changes.iter().find(|change| change.to == to).and_then(|change| change.ts);
+    let handshake = |life: &Life| Some(at(life, State::Established)?.since(at(life, State::SynSent)?).as_nanos());
+    let mut fastest: HashMap<Option<i64>, i64> = HashMap::new();
+    for life in &lives {
+        if let Some(took) = handshake(life) {
+            let fastest = fastest.entry(life.round_trip_ns).or_insert(took);
+            *fastest = took.min(*fastest);
+        }
+    }
+    for life in &mut lives {
+        life.measured_ns = fastest.get(&life.round_trip_ns).copied();
+    }
+    lives
 }
 
 fn rows(value: &Value) -> &[Value] {
@@ -143,6 +163,7 @@ fn life(row: &Value) -> Life {
         endpoint: endpoint(row),
         host: row["host"].as_str().and_then(|host| TAPS.iter().position(|tap| *tap == host)),
         round_trip_ns: row["round_trip_ns"].as_i64(),
+        measured_ns: None,
         changes,
         stays: stays.collect(),
     }

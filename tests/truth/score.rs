@@ -27,7 +27,9 @@ pub struct Score {
     pub untrue: Vec<String>,
     /// Rows that do not, outside their interval.
     pub doubtful: Vec<String>,
-    /// Of bounded intervals, in round trips, by kind of change.
+    /// Of bounded intervals, in round trips of the path alone.
+    pub widths_of_path: Vec<f64>,
+    /// Of bounded intervals, in round trips as a handshake measured them, by kind of change.
     pub widths: BTreeMap<(State, State), Vec<f64>>,
     /// How many intervals have no bound on one side.
     pub unbounded: usize,
@@ -137,8 +139,10 @@ impl Score {
         }
         match (row.earliest_ts, row.latest_ts, life.round_trip_ns) {
             (Some(earliest), Some(latest), Some(round_trip)) => {
-                let width = latest.since(earliest).as_nanos() as f64 / round_trip as f64;
-                self.widths.entry((change.from, change.to)).or_default().push(width);
+                let width = latest.since(earliest).as_nanos() as f64;
+                self.widths_of_path.push(width / round_trip as f64);
+                let measured = life.measured_ns.unwrap_or(round_trip);
+                self.widths.entry((change.from, change.to)).or_default().push(width / measured as f64);
             }
             _ => self.unbounded += 1,
         }
@@ -213,7 +217,7 @@ pub fn table(scores: &[Score; 3]) -> String {
     let unseen = |score: &Score, why: Unseen| score.unseen.get(&why).copied().unwrap_or_default().to_string();
     let ratio = |width: Option<f64>| width.map_or_else(|| "—".to_owned(), |width| format!("{width:.2}"));
     type Line<'a> = (&'a str, &'a dyn Fn(&Score) -> String);
-    let lines: [Line<'_>; 21] = [
+    let lines: [Line<'_>; 22] = [
         ("endpoints", &|score| score.endpoints.to_string()),
         ("lives told exactly", &|score| percent(score.exact, score.endpoints)),
         ("  but: began before the capture", &|score| unseen(score, Unseen::BeforeTheCapture)),
@@ -227,6 +231,7 @@ pub fn table(scores: &[Score; 3]) -> String {
         ("changes compared", &|score| score.changes.to_string()),
         ("  inside their interval", &|score| percent(score.changes - score.outside, score.changes)),
         ("  median width, round trips", &|score| ratio(score.width(0.5))),
+        ("  median in delays of the path alone", &|score| ratio(quantile(score.widths_of_path.clone(), 0.5))),
         ("  90th percentile width", &|score| ratio(score.width(0.9))),
         ("  without a bound", &|score| score.unbounded.to_string()),
         ("false observed or confirmed", &|score| score.untrue.len().to_string()),
