@@ -447,14 +447,19 @@ impl Connection {
     }
 
     /// `side` closes after it acknowledged exactly one number that the tap never saw, and nothing came from there since: that may well have
-    /// been its peer's FIN, so `side` is the second to close. Or it was a byte; so all of this is inferred, and proves nothing.
+    /// been its peer's FIN, so `side` is the second to close. Or it was a byte; so all of this is inferred, and proves nothing. A peer that
+    /// never said anything gets no such benefit.
     pub(super) fn fin_missed(&mut self, side: Side, seg: &Segment) -> bool {
         let peer = self.peer(side);
         let end = self.end(peer);
         let Some((seq, ts, frame)) = end.acked_unseen.filter(|&(seq, ..)| seg.acknowledges() == Some(seq)) else {
             return false;
         };
-        if end.fin_end.is_some() || end.snd_nxt().map(|next| next.plus(1)) != Some(seq) || self.log_is_full() {
+        if !end.spoke
+            || end.fin_end.is_some()
+            || end.snd_nxt().map(|next| next.plus(1)) != Some(seq)
+            || self.log_is_full()
+        {
             return false;
         }
         let guess = |from: Side, to: Side| Note { ts, frame, unseen: true, ..Note::new(from, to, seg, 0) };
@@ -472,7 +477,7 @@ impl Connection {
             return;
         }
         for note in &mut self.log {
-            let guessed = note.unseen && !note.snd.has(Stimulus::SndFin) || note.unseen && note.side == side;
+            let guessed = note.unseen && (note.side == side || !note.snd.has(Stimulus::SndFin));
             if guessed {
                 (note.sent, note.acted) = (false, Acted::Disproved);
             }
