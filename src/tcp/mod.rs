@@ -1,16 +1,20 @@
 //! One connection, two endpoint state machines. In: [`Segment`](segment::Segment)s. Out: what both endpoints did.
 
 pub mod anomaly;
+mod bounds;
 pub mod connection;
 pub mod endpoint;
 mod hindsight;
 pub mod life;
 pub mod log;
+mod opening;
 pub mod ranges;
 pub mod reach;
+mod reset;
 pub mod segment;
 pub mod seq;
 pub mod state;
 pub mod stimulus;
+pub mod timestamps;
 pub mod transition;
 pub(crate) mod words;

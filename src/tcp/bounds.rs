@@ -1,0 +1,75 @@
+//! Between which two instants an endpoint did what a segment shows. In: the segment and what is known of distances and clocks. Out: its note with
+//! bounds that always hold, as narrow as they can.
+
+use super::connection::Connection;
+use super::log::{Note, only};
+use super::segment::{Flags, Segment};
+use super::state::{Side, State};
+use crate::time::Span;
+
+/// Whoever answers the handshake within this stands beside the tap: nothing is lost or waits in between.
+const BESIDE_THE_TAP: Span = Span::from_micros(100);
+/// The segments that may be out at once from the start (RFC 6928), but for the FIN itself.
+const INITIAL_WINDOW: u16 = 9;
+/// What passes between the change that close() makes and the FIN's timestamp. Seen on Linux: tens of microseconds.
+const CLOSE_TAKES: Span = Span::from_micros(300);
+/// What an endpoint beside the tap may take from its close() to its FIN. Seen on Linux: at most 250 us.
+const IT_TAKES: Span = Span::from_millis(1);
+/// What an endpoint beside the tap may take from a packet to the change that it makes. Seen on Linux: a tenth of a millisecond, 1.4 at worst.
+const SOFTIRQ_TAKES: Span = Span::from_millis(3);
+/// The same while an application may hold the socket; seen: 6 ms.
+const OWNER_TAKES: Span = Span::from_millis(10);
+
+impl Connection {
+    pub(super) fn note(&self, side: Side, seg: &Segment) -> Note {
+        let mut note = Note::new(side, self.peer(side), seg, self.log.len());
+        let advances = self.end(side).snd_nxt().is_none_or(|next| seg.end().is_after(next));
+        if seg.seg_len() > 0 && (advances || seg.flags.has_any(Flags::SYN.or(Flags::FIN))) {
+            note.proof = Some(seg.end());
+        }
+        let peer = self.end(self.peer(side));
+        if !seg.flags.has_all(Flags::FIN) {
+            note.known_ts = seg.acknowledges().and_then(|ack| peer.sent_up_to(ack));
+        } else if self.fin_was_not_waiting(side, seg) {
+            // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
+            note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
+            let round_trip = self.end(side).nearest.zip(peer.nearest).map(|(near, far)| near.plus(far));
+            let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
+            let beside = self.is_beside_the_tap(side) && !self.end(side).came_slowly(seg);
+            let beside = beside.then(|| seg.ts.minus(IT_TAKES));
+            note.known_ts = note.known_ts.max(made).max(beside);
+        }
+        // A listener with a full accept queue, or one that waits for data, ignores the ACK that arrived.
+        let last_ack = self.state(note.to) == Some(State::SynReceived);
+        if self.is_beside_the_tap(note.to) && !last_ack {
+            note.arrived_by = Some(seg.ts.plus(if self.life.owned(note.to) { OWNER_TAKES } else { SOFTIRQ_TAKES }));
+        }
+        note
+    }
+
+    /// Is the capture taken on `side`'s own host, or as good as?
+    pub(super) fn is_beside_the_tap(&self, side: Side) -> bool {
+        self.end(side).nearest.is_some_and(|least| least < BESIDE_THE_TAP)
+    }
+
+    /// Did the FIN leave as soon as `side` closed? Not if it waited for the peer's window or for the congestion window: close() moves an
+    /// endpoint to FIN_WAIT_1 before its FIN can leave. What was not sent yet by then leaves with the FIN, so a bare one had only itself to wait.
+    pub(super) fn fin_was_not_waiting(&self, side: Side, seg: &Segment) -> bool {
+        let (end, peer) = (self.end(side), self.end(self.peer(side)));
+        let room = seg.payload_len == 0 && end.flight < INITIAL_WINDOW && !end.repeated && end.fits_into(peer, seg);
+        end.snd_nxt() == Some(seg.seq) && !peer.window_closed && (end.idle_at(seg.ts) || room)
+    }
+
+    /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once or its
+    /// timestamp is the one echoed.
+    pub(super) fn measure_reach(&mut self, side: Side, seg: &Segment, question: fn(Flags) -> bool) {
+        let asked = || self.log.iter().filter(|note| note.to == side && question(note.flags));
+        let echo = seg.options.timestamps.map(|(_, echo)| echo);
+        let answered = only(asked())
+            .or_else(|| only(asked().filter(|note| echo.is_some() && note.timestamps.map(|(value, _)| value) == echo)));
+        // An ACK with data may have waited for the data.
+        if let Some(span) = answered.filter(|_| seg.payload_len == 0).map(|note| seg.ts.since(note.ts)) {
+            self.end_mut(side).reached_within(span);
+        }
+    }
+}
