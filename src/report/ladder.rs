@@ -79,7 +79,10 @@ pub fn ladder(rows: &Rows<'_>, packets: &Packets<'_>, style: Style) -> String {
     let mut page =
         Page { rows, style, arrow: room.clamp(*ARROW.start(), *ARROW.end()), out: String::new(), clock: None };
     page.head();
-    let mut timers = rows.transitions.iter().filter(|row| row.frame.is_none() && !row.retracted).collect::<Vec<_>>();
+    // What no packet between the two did: timers, ICMP errors, the next connection.
+    let theirs = |row: &TransitionRow| packets.segments.iter().any(|packet| Some(packet.segment.frame) == row.frame);
+    let unseen = |row: &&TransitionRow| !row.retracted && (row.frame.is_none() || packets.more == 0 && !theirs(row));
+    let mut timers = rows.transitions.iter().filter(unseen).collect::<Vec<_>>();
     timers.sort_by_key(|row| row.ts);
     let mut timers = timers.into_iter().peekable();
     let mut rest = packets.segments;
@@ -247,7 +250,9 @@ impl Page<'_> {
         };
         let later = self.clock.map_or(String::new(), |clock| format!("{} later", row.ts.since(clock)));
         let (client, server) = (client.padded(self.style), server.padded(self.style));
-        let text = format!("{later:>12}  {client}{:width$}  {server}", "", width = self.arrow);
+        let by = row.frame.map_or("", |_| row.trigger);
+        let frame = row.frame.map_or(String::new(), |frame| frame.number().to_string());
+        let text = format!("{later:>12}  {client}{by:^width$}  {server}{frame:>FRAME$}", width = self.arrow);
         let _ = writeln!(self.out, "{}", text.trim_end());
         self.clock = self.clock.max(Some(row.ts));
     }
@@ -387,7 +392,7 @@ fn arrow(label: &str, from: Side, dies: bool, width: usize) -> String {
 const fn cause(cause: FinCause) -> &'static str {
     match cause {
         FinCause::FinLost => "the FIN had been lost",
-        FinCause::AckLost => "its ACK had passed the tap and was lost behind it",
+        FinCause::AckLost => "it had arrived, but its ACK was lost",
         FinCause::Unanswered => "nothing answers",
         FinCause::Undecided => "the packets do not tell why",
     }
