@@ -396,7 +396,7 @@ impl Connection {
             let synchronized =
                 !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
             let idle = own.snd_una.is_none_or(|una| una == seg.seq) && !peer.window_closed;
-            let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.reach };
+            let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.nearest };
             self.life.confirm(&self.log, side, proof);
         }
     }

@@ -72,7 +72,7 @@ pub struct Proof {
     pub synchronized: bool,
     /// All that the endpoint had sent before was acknowledged, and nothing of it waits for its peer's window.
     pub idle: bool,
-    /// How far the endpoint is from the tap.
+    /// How far the endpoint is from the tap, by the quickest of its answers.
     pub reach: Option<Span>,
 }
 
