@@ -279,11 +279,7 @@ pub fn pass(scores: &[Score; 3]) {
         // What ends a stay may die behind the tap with nothing to tell of it.
         let stays = &score.stays;
         assert!(stays.wrong.len() * 200 <= stays.right, "{tap}: {} wrong of kind TIME_WAIT", stays.wrong.len());
-        for (what, tally) in [
-            ("FIN", &score.fins),
-            ("connect()", &score.connects),
-            ("overflow", &score.overflows),
-        ] {
+        for (what, tally) in [("FIN", &score.fins), ("connect()", &score.connects), ("overflow", &score.overflows)] {
             assert!(tally.wrong.is_empty(), "{tap}: {} wrong of kind {what}", tally.wrong.len());
         }
     }
