@@ -467,8 +467,15 @@ mod tests {
         assert_eq!(text.matches('✗').count(), 1, "{text}");
         assert!(line("✗").contains("── ACK ──"), "{text}");
         assert!(line("60.0 s later").contains("CLOSED~"), "{text}");
-        assert!(line("FIN again ").contains("server: after 201 ms, its ACK had passed the tap"), "{text}");
+        assert!(line("FIN again ").contains("server: after 201 ms, it had arrived, but its ACK was lost"), "{text}");
         assert!(line("in each state").contains("TIME_WAIT 60.2 s (assumed end)"), "{text}");
+    }
+
+    #[test]
+    fn what_no_packet_of_the_two_did_has_a_line_of_its_own() {
+        let text = draw("+0 SYN ---x\n+8ms <--- unreachable\n", false, false);
+        let line = text.lines().find(|line| line.contains("rcv ICMP unreachable")).expect(&text);
+        assert!(line.starts_with("8.00 ms later  CLOSED?") && line.ends_with(" 2"), "{text}");
     }
 
     #[test]
