@@ -4,6 +4,7 @@ use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
 use super::life::{Life, Proof};
 use super::log::{Crossing, Note};
+use super::reach::{Arrived, arrived};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -159,7 +160,6 @@ impl Connection {
         };
         let end = self.end_mut(side);
         end.last_seen = Some(seg.ts);
-        end.last_id = seg.ip_id.filter(|&id| id != 0).or(end.last_id);
         if !seg.flags.has_all(Flags::RST) {
             let end = self.end_mut(side);
             end.last_sent = Some(seg.ts);
@@ -170,6 +170,8 @@ impl Connection {
             self.end_mut(side).timestamps.take(seg, peers);
             self.prove(side, seg);
         }
+        let end = self.end_mut(side);
+        end.last_id = seg.ip_id.filter(|&id| id != 0).or(end.last_id);
         outcome
     }
 
@@ -395,7 +397,11 @@ impl Connection {
             let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
             let synchronized =
                 !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
-            let idle = own.snd_una.is_none_or(|una| una == seg.seq) && !peer.window_closed;
+            // A FIN that does not answer the peer's at once may repeat one that died before the tap.
+            let peers_fin = || self.log.iter().rfind(|note| note.to == side && note.is_fin());
+            let at_once = || peers_fin().is_some_and(|fin| arrived(own.nearest, seg.ts.since(fin.ts)) != Arrived::Yes);
+            let first = !seg.flags.has_all(Flags::FIN) || own.is_next(seg) || at_once();
+            let idle = own.snd_una.is_none_or(|una| una == seg.seq) && !peer.window_closed && first;
             let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.nearest };
             self.life.confirm(&self.log, side, proof);
         }

@@ -158,6 +158,11 @@ impl Endpoint {
         self.timestamps.made_after(seg).filter(|_| first)
     }
 
+    /// Does the IPv4 identification of `seg` follow that of its last packet, so that none in between died before the tap?
+    pub fn is_next(&self, seg: &Segment) -> bool {
+        seg.ip_id.is_some_and(|id| id != 0 && self.last_id.is_some_and(|last| last.wrapping_add(1) == id))
+    }
+
     /// Is there no timer that could have repeated a FIN just now, had one been sent after the last packet that passed? Even a loss probe waits
     /// for two round trips (RFC 8985 7.2).
     fn no_timer_fits(&self, seg: &Segment, round_trip: Span) -> bool {

@@ -70,7 +70,7 @@ pub struct Proof {
     pub ack: Option<SeqNum>,
     /// Only a synchronized endpoint sends such a packet.
     pub synchronized: bool,
-    /// All that the endpoint had sent before was acknowledged, and nothing of it waits for its peer's window.
+    /// All that the endpoint had sent before was acknowledged, nothing of it waits for its peer's window, and no FIN of it died unseen.
     pub idle: bool,
     /// How far the endpoint is from the tap, by the quickest of its answers.
     pub reach: Option<Span>,
