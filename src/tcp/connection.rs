@@ -306,7 +306,10 @@ impl Connection {
         if let Some(sent) = self.end(peer).last_advance(ack) {
             self.end_mut(side).answered_within(seg.ts.since(sent));
         }
-        if !self.late {
+        // RCV.NXT never goes back; what says less was overtaken.
+        let (known, sent) = (self.end(side).rcv_nxt, self.end(peer).snd_nxt());
+        let sound = known.filter(|known| sent.is_none_or(|sent| sent.is_at_or_after(*known)));
+        if !self.late && sound.is_none_or(|known| ack.is_at_or_after(known)) {
             self.end_mut(side).rcv_nxt = Some(ack);
         }
         self.check_ack(side, seg, ack);
