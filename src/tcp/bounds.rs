@@ -47,6 +47,23 @@ impl Connection {
         note
     }
 
+    /// `side` has completed its handshake: by its own clock, when did it send its SYN? Only beside the tap is the first SYN that passed the first
+    /// that was sent; it may have waited for its neighbour's address.
+    pub(super) fn bound_syn(&mut self, side: Side) {
+        if !self.is_beside_the_tap(side) {
+            return;
+        }
+        let is_syn = |note: &Note| note.side == side && note.flags.is_bare_syn();
+        let Some(index) = self.log.iter().position(is_syn) else { return };
+        let Some((value, _)) = self.log[index].timestamps else { return };
+        let stamped = self.end(side).timestamps.stamped_after(value).map(|ts| ts.minus(IT_TAKES));
+        // A coarser clock would contradict what passed.
+        if let Some(stamped) = stamped.filter(|&stamped| stamped <= self.log[index].ts) {
+            self.log[index].known_ts = Some(stamped);
+            self.life.bound_first(side, index, stamped);
+        }
+    }
+
     /// Is the capture taken on `side`'s own host, or as good as?
     pub(super) fn is_beside_the_tap(&self, side: Side) -> bool {
         self.end(side).nearest.is_some_and(|least| least < BESIDE_THE_TAP)

@@ -323,6 +323,9 @@ impl Connection {
                 *free = Some(seg.ts);
             }
             end.acked(ack, seg.ts);
+            if matches!(end.syn_ack_covered, [Some(_), None]) {
+                self.bound_syn(side);
+            }
         }
         self.arrived_out_of_order(side, seg, ack);
         self.doubt_fin_below(side, seg, ack);

@@ -332,6 +332,13 @@ impl Life {
         });
     }
 
+    /// `side`'s first step, which note `note` tells, did not happen before `earliest`.
+    pub fn bound_first(&mut self, side: Side, note: usize, earliest: Timestamp) {
+        if let Some(step) = self.steps[side.index()].first_mut().filter(|step| step.note == Some(note)) {
+            step.earliest = Some(earliest);
+        }
+    }
+
     /// Sets the bounds of `side`'s last step, if no note tells it.
     pub fn bound_last(&mut self, side: Side, bounds: impl FnOnce(&Step) -> (Option<Timestamp>, Option<Timestamp>)) {
         if let Some(step) = self.steps[side.index()].last_mut().filter(|step| step.note.is_none()) {

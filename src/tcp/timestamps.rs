@@ -91,6 +91,13 @@ impl Timestamps {
         (in_milliseconds && span > 0).then(|| since.plus(Span::from_nanos(span - span / DRIFT)))
     }
 
+    /// The endpoint cannot have stamped `value`, of an earlier segment than the anchor's, before, if its clock counts milliseconds.
+    pub fn stamped_after(&self, value: u32) -> Option<Timestamp> {
+        let (from, since) = self.anchor?;
+        let span = ticks_between(from, value) - TICK.as_nanos();
+        (span < 0).then(|| since.plus(Span::from_nanos(span + span / DRIFT)))
+    }
+
     /// Would a packet that the endpoint makes `apart` after another with the same TSval carry a newer one? Only known once its
     /// clock was seen to run: by at least a tick in half of `apart`.
     pub fn would_have_ticked(self, at: Timestamp, apart: Span) -> bool {
