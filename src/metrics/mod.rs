@@ -5,6 +5,7 @@ pub mod buckets;
 pub mod census;
 pub mod ephemeral_ports;
 pub mod findings;
+pub mod give_up;
 pub mod handshake;
 pub mod history;
 pub mod levels;

@@ -4,7 +4,7 @@ use super::history::{self, History};
 use super::rows::{AnomalyRow, Closing, ConnectionReport, ConnectionRow, TransitionRow, Waiting, Who};
 use super::time_wait::Finish;
 use super::transfer::Transfer;
-use super::{accept_queue, handshake, teardown, time_wait};
+use super::{accept_queue, give_up, handshake, teardown, time_wait};
 use crate::tcp::connection::Connection;
 use crate::tcp::life::Step;
 use crate::tcp::state::{Evidence, Side, State};
@@ -30,6 +30,7 @@ pub fn report(
     if silent_server && !conn.midstream && conn.life.entry(Side::Server, State::Established).is_none() {
         conn.life.erase(Side::Server);
     }
+    give_up::give_up(&mut conn, finish.ts());
     time_wait::expire(&mut conn, time_wait, finish);
     bound_timers(&mut conn);
     conn.life.settle_bounds();

@@ -35,13 +35,15 @@ pub enum Stimulus {
     Reused,
     /// The TIME-WAIT timer runs out.
     TwoMsl,
+    /// It gives up what nobody answers: it no longer repeats it.
+    GaveUp,
 }
 
 use Stimulus::*;
 
 impl Stimulus {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         SndSyn,
         SndSynAck,
         SndAck,
@@ -56,6 +58,7 @@ impl Stimulus {
         RcvUnreachable,
         Reused,
         TwoMsl,
+        GaveUp,
     ];
 
     /// The words of the `trigger` column.
@@ -75,6 +78,7 @@ impl Stimulus {
             RcvUnreachable => "rcv ICMP unreachable",
             Reused => "reused",
             TwoMsl => "timeout 2MSL",
+            GaveUp => "gave up",
         }
     }
 
@@ -161,6 +165,7 @@ pub const RULES: &[Rule] = &[
     r(&[LastAck], RcvAckOfFin, Closed, "3.10.7.4 fifth"),
     r(&[TimeWait], TwoMsl, Closed, "3.10.8"),
     r(&[TimeWait], Reused, Closed, "3.6.1"),
+    r(&[SynSent, SynReceived, FinWait1, Closing, LastAck], GaveUp, Closed, "3.8.3"),
     // Its host forgot the connection and begins another.
     r(&[SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck], Reused, Closed, "3.5.1"),
     r(&[SynSent], RcvRst, Closed, "3.10.7.3 second"),
@@ -255,19 +260,19 @@ mod tests {
         };
         let grid: Vec<String> = [None].into_iter().chain(State::ALL.map(Some)).map(row).collect();
         let want = [
-            //  sSYN sSA sACK sFIN sRST rSYN rSA rAoS rAoF rFIN rRST unr reus 2MSL
-            "?? ·  SR ES F1 CL ·  ES ·  ·  CW CL ·  ·  · ",
-            "CL SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  · ",
-            "LI SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  · ",
-            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL CL CL · ",
-            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  CL · ",
-            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  CL · ",
-            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  CL · ",
-            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  CL · ",
-            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  CL · ",
-            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  CL · ",
-            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  CL · ",
-            "TW ·  ·  ·  ·  CL ·  ·  ·  ·  ·  CL ·  CL CL",
+            //  sSYN sSA sACK sFIN sRST rSYN rSA rAoS rAoF rFIN rRST unr reus 2MSL gave
+            "?? ·  SR ES F1 CL ·  ES ·  ·  CW CL ·  ·  ·  · ",
+            "CL SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  ·  · ",
+            "LI SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  ·  · ",
+            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL CL CL ·  CL",
+            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  CL ·  CL",
+            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  CL ·  · ",
+            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  CL ·  CL",
+            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  CL ·  · ",
+            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  CL ·  · ",
+            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  CL ·  CL",
+            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  CL ·  CL",
+            "TW ·  ·  ·  ·  CL ·  ·  ·  ·  ·  CL ·  CL CL · ",
         ];
         assert_eq!(grid, want, "\n{}", grid.join("\n"));
     }
