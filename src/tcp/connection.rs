@@ -407,7 +407,10 @@ impl Connection {
             let peers_fin = || self.log.iter().rfind(|note| note.to == side && note.is_fin());
             let at_once = || peers_fin().is_some_and(|fin| arrived(own.nearest, seg.ts.since(fin.ts)) != Arrived::Yes);
             let first = !seg.flags.has_all(Flags::FIN) || own.is_next(seg) || at_once();
-            let idle = own.snd_una.is_none_or(|una| una == seg.seq) && !peer.window_closed && first;
+            // Data may be all that a FIN is waiting for, unless it was written just now.
+            let written_now = seg.payload_len == 0 || own.had_its_ack(seg.ts);
+            let queue_empty = own.snd_una.is_none_or(|una| una == seg.seq) && written_now;
+            let idle = queue_empty && !peer.window_closed && first;
             let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.nearest };
             self.life.confirm(&self.log, side, proof);
         }

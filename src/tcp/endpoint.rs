@@ -319,13 +319,17 @@ impl Endpoint {
             (Some(next), Some(una)) => una.is_at_or_after(next),
             _ => false,
         };
-        let had_arrived = match (self.snd_una_ts, self.reach) {
+        all_acked && (self.had_its_ack(ts) || self.sent.bytes() == 0)
+    }
+
+    /// Had the last acknowledgement of new data reached it, well before `ts`?
+    pub fn had_its_ack(&self, ts: Timestamp) -> bool {
+        match (self.snd_una_ts, self.reach) {
             // What it repeats since shows that this acknowledgement died.
             (Some(acked), _) if self.repeated_ts > Some(acked) => false,
             (Some(acked), Some(reach)) => ts.since(acked) > reach.plus(reach).plus(LEAVES_AT_ONCE),
             _ => false,
-        };
-        all_acked && (had_arrived || self.sent.bytes() == 0)
+        }
     }
 
     /// The endpoint answered its part of the handshake within `span`.

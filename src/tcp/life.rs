@@ -45,13 +45,14 @@ pub struct Step {
 }
 
 impl Step {
-    /// Linux acknowledges a FIN before it enters TIME_WAIT or CLOSING (`tcp_fin`), and may send an RST before it lets go of the socket
-    /// (`tcp_keepalive_timer`): a tap on the host itself sees the packet before the change.
-    const fn follows_its_packet(&self) -> bool {
+    /// How long after the packet that shows it the change may come. Linux acknowledges a FIN before it enters TIME_WAIT or CLOSING
+    /// (`tcp_fin`), and may send an RST before it lets go of the socket (`tcp_keepalive_timer`): a tap on the host itself sees the packet
+    /// before the change.
+    const fn slack(&self) -> Span {
         match self.stimulus {
-            Stimulus::RcvFin => matches!(self.to, State::TimeWait | State::Closing),
-            Stimulus::SndRst => true,
-            _ => false,
+            Stimulus::RcvFin if matches!(self.to, State::TimeWait | State::Closing) => AFTER_ITS_PACKET,
+            Stimulus::SndRst => AFTER_ITS_PACKET,
+            _ => Span::ZERO,
         }
     }
 
@@ -261,26 +262,8 @@ impl Life {
         let closes_for_certain =
             self.entry(side, State::FinWait1).is_none_or(|step| step.evidence == Evidence::Observed);
         for step in self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none()) {
-            // With data out, it may have closed already and its FIN may be waiting behind that: then this is CLOSING.
-            if step.to == State::CloseWait && !idle {
-                continue;
-            }
-            if step.to == State::Closing && !closes_for_certain {
-                continue;
-            }
-            // Late captures: the peer's FIN may have come before.
-            if step.from.is_none() && step.stimulus == Stimulus::RcvFin {
-                continue;
-            }
             if step.stimulus == Stimulus::RcvAckOfFin
                 && !step.note.and_then(|note| log.get(note)).is_some_and(|note| carried_by_all(step.stimulus, note))
-            {
-                continue;
-            }
-            // Acknowledged late, a FIN may have been overtaken by the ACK behind it: FIN_WAIT_2, not CLOSING.
-            if step.to == State::Closing
-                && step.note.is_some_and(|note| arrived(reach, ts.since(log[note].ts)) == Arrived::Yes)
-                && log.iter().any(|note| note.to == side && note.ts > step.ts && note.rcv.has(Stimulus::RcvAckOfFin))
             {
                 continue;
             }
@@ -292,8 +275,28 @@ impl Life {
                 Stimulus::RcvSynAck if step.from == Some(State::SynReceived) => synchronized,
                 _ => matches!((ack, acked), (Some(ack), Some(proof)) if ack.is_at_or_after(proof)),
             };
-            if proved && step.evidence == Evidence::Inferred {
+            if !proved || step.evidence != Evidence::Inferred {
+                continue;
+            }
+            let overtaken = || {
+                step.note.is_some_and(|note| arrived(reach, ts.since(log[note].ts)) == Arrived::Yes)
+                    && log
+                        .iter()
+                        .any(|note| note.to == side && note.ts > step.ts && note.rcv.has(Stimulus::RcvAckOfFin))
+            };
+            let certain = match step.to {
+                // With data out, it may have closed already and its FIN may be waiting behind that: then this is CLOSING.
+                State::CloseWait if !idle => false,
+                // Acknowledged late, a FIN may have been overtaken by the ACK behind it: FIN_WAIT_2, not CLOSING.
+                State::Closing if !closes_for_certain || overtaken() => false,
+                // Late captures: the peer's FIN may have come before.
+                _ => step.from.is_some() || step.stimulus != Stimulus::RcvFin,
+            };
+            if certain {
                 step.confirmed = Some(ts);
+            } else if step.latest.is_none_or(|latest| ts < latest) {
+                // Whatever it did, it had done by then.
+                step.latest = Some(ts.plus(step.slack()));
             }
         }
     }
@@ -361,8 +364,7 @@ impl Life {
             for step in steps.iter_mut() {
                 earliest = earliest.max(step.earliest);
                 step.earliest = earliest;
-                let slack = if step.follows_its_packet() { AFTER_ITS_PACKET } else { Span::ZERO };
-                let shown = step.confirmed.map(|ts| ts.plus(slack));
+                let shown = step.confirmed.map(|ts| ts.plus(step.slack()));
                 step.latest = match (step.latest, shown) {
                     (Some(known), Some(shown)) if step.evidence == Evidence::Inferred => Some(known.min(shown)),
                     (_, shown @ Some(_)) => shown,
