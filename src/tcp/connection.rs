@@ -403,10 +403,16 @@ impl Connection {
             let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
             let synchronized =
                 !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
-            // A FIN that does not answer the peer's at once may repeat one that died before the tap.
+            // A FIN that does not answer the peer's at once may repeat one that died before the tap. Once it has sent its FIN, nothing shows any
+            // more what it had not sent when the peer's came.
             let peers_fin = || self.log.iter().rfind(|note| note.to == side && note.is_fin());
             let at_once = || peers_fin().is_some_and(|fin| arrived(own.nearest, seg.ts.since(fin.ts)) != Arrived::Yes);
-            let first = !seg.flags.has_all(Flags::FIN) || own.is_next(seg) || at_once();
+            let unseen = own.ahead.is_some_and(|(seq, _)| seq == seg.end());
+            let first = !unseen
+                && match seg.flags.has_all(Flags::FIN) {
+                    true => own.is_next(seg) || at_once(),
+                    false => own.fin_end.is_none(),
+                };
             // Data may be all that a FIN is waiting for, unless it was written just now.
             let written_now = seg.payload_len == 0 || own.had_its_ack(seg.ts);
             let queue_empty = own.snd_una.is_none_or(|una| una == seg.seq) && written_now;
