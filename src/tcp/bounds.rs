@@ -74,7 +74,7 @@ impl Connection {
     pub(super) fn fin_was_not_waiting(&self, side: Side, seg: &Segment) -> bool {
         let (end, peer) = (self.end(side), self.end(self.peer(side)));
         let room = seg.payload_len == 0 && end.flight < INITIAL_WINDOW && !end.repeated && end.fits_into(peer, seg);
-        end.snd_nxt() == Some(seg.seq) && !peer.window_closed && (end.idle_at(seg.ts) || room)
+        end.snd_nxt() == Some(seg.seq) && !peer.window_closed && (end.idle_before(seg) || room)
     }
 
     /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once or its

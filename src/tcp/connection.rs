@@ -322,7 +322,7 @@ impl Connection {
             {
                 *free = Some(seg.ts);
             }
-            end.acked(ack, seg.ts);
+            end.acked(ack, seg);
             if matches!(end.syn_ack_covered, [Some(_), None]) {
                 self.bound_syn(side);
             }
@@ -335,6 +335,7 @@ impl Connection {
         }
         self.arrived_after_all(side, ack);
         self.arrived_twice(side, seg);
+        self.answered_by_a_block(side, seg, ack);
     }
 
     /// The payload: new, sent again, or a probe's.

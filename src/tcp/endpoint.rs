@@ -57,6 +57,8 @@ pub struct Endpoint {
     pub snd_una: Option<SeqNum>,
     /// When `snd_una` last moved.
     pub snd_una_ts: Option<Timestamp>,
+    /// The TSval of the segment that moved it.
+    snd_una_value: Option<u32>,
     /// The acknowledgement in its last packet: its RCV.NXT then.
     pub rcv_nxt: Option<SeqNum>,
     /// Behind its FIN.
@@ -252,11 +254,12 @@ impl Endpoint {
         (end == ack && self.snd_una != Some(ack)).then_some(ts)
     }
 
-    /// The peer acknowledged up to `ack`.
-    pub fn acked(&mut self, ack: SeqNum, ts: Timestamp) {
+    /// The peer acknowledged up to `ack` with `seg`.
+    pub fn acked(&mut self, ack: SeqNum, seg: &Segment) {
         if self.snd_una.is_none_or(|una| ack.is_after(una)) {
             self.snd_una = Some(ack);
-            self.snd_una_ts = Some(ts);
+            self.snd_una_ts = Some(seg.ts);
+            self.snd_una_value = seg.options.timestamps.map(|(value, _)| value);
         }
         self.fin_acked |= self.fin_end.is_some_and(|end| ack.is_at_or_after(end));
     }
@@ -312,14 +315,19 @@ impl Endpoint {
         self.sent.contiguous_from(base) >= fin
     }
 
-    /// Was nothing waiting in its send queue at `ts`, so that what it sent then it had decided only then? True once
-    /// all it sent was acknowledged and that acknowledgement has had time to arrive.
-    pub fn idle_at(&self, ts: Timestamp) -> bool {
+    /// Was nothing waiting in its send queue when it sent `seg`, so that it had decided on that only then? True once all it sent was
+    /// acknowledged and that acknowledgement has had time to arrive; and did, as far as its echo tells. Where none tells, not after repeats:
+    /// the congestion window may have been a single segment.
+    pub fn idle_before(&self, seg: &Segment) -> bool {
         let all_acked = match (self.snd_nxt(), self.snd_una) {
             (Some(next), Some(una)) => una.is_at_or_after(next),
             _ => false,
         };
-        all_acked && (self.had_its_ack(ts) || self.sent.bytes() == 0)
+        let arrived = match (seg.options.timestamps, self.snd_una_value) {
+            (Some((_, echo)), Some(value)) => SeqNum::new(echo).is_at_or_after(SeqNum::new(value)),
+            _ => !self.repeated,
+        };
+        all_acked && arrived && (self.had_its_ack(seg.ts) || self.sent.bytes() == 0)
     }
 
     /// Had the last acknowledgement of new data reached it, well before `ts`?

@@ -486,6 +486,30 @@ impl Connection {
         self.retell();
     }
 
+    /// `side` acknowledges its peer's FIN with an IPv4 identification of 0, though its socket numbers its packets: Linux's small block for
+    /// FIN_WAIT_2 and TIME_WAIT answers so. So the ACK of its own FIN had overtaken that FIN, and it was not in CLOSING.
+    pub(super) fn answered_by_a_block(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
+        let numbered = seg.ip_id == Some(0) && self.end(side).last_id.is_some() && seg.seg_len() == 0;
+        if !numbered || !self.end(self.peer(side)).fin_covered_by(ack) || self.log_is_full() {
+            return;
+        }
+        let Some(closing) = self.life.entry(side, State::Closing).filter(|step| step.stimulus == Stimulus::RcvFin)
+        else {
+            return;
+        };
+        let (Some(fin), false) = (closing.note, closing.confirmed.is_some()) else { return };
+        // After a repeat it may be TIME_WAIT that answers again.
+        if self.log.iter().filter(|note| note.to == side && note.is_fin()).count() > 1 {
+            return;
+        }
+        let acks_fin =
+            |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvAckOfFin) && note.acted == Acted::Believed;
+        if let Some(last) = self.log.iter().rposition(acks_fin).filter(|&last| last > fin) {
+            self.log[fin].after = self.log[fin].after.max(last);
+            self.retell();
+        }
+    }
+
     /// The FIN of `side`'s peer had a hole before it that the tap never saw filled, and `side` acknowledges it all the same.
     pub(super) fn arrived_unseen(&mut self, side: Side, seg: &Segment) {
         let peer = self.peer(side);

@@ -63,7 +63,9 @@ impl Connection {
         if first && self.end(self.peer(side)).iss.is_some_and(|iss| self.end(side).rcv_nxt == Some(iss.plus(1))) {
             self.anomalies.note(AnomalyKind::SplitHandshake, side, seg, String::new);
         }
+        // Its peer has answered, or will, more than once, too.
         self.end_mut(side).repeated |= !first;
+        self.end_mut(self.peer(side)).repeated |= !first;
         let mut note = self.note(side, seg);
         note.repeat = !first;
         note.rcv = Stimuli::NONE.with(Stimulus::RcvSyn);
@@ -165,7 +167,7 @@ impl Connection {
             if peer.iss.is_none() {
                 peer.iss = Some(seg.ack.plus(u32::MAX));
             }
-            peer.acked(seg.ack, seg.ts);
+            peer.acked(seg.ack, seg);
         }
         let new_bytes = self.take_bytes(side, seg);
         self.push(note);
