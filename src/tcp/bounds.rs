@@ -7,8 +7,10 @@ use super::segment::{Flags, Segment};
 use super::state::{Side, State};
 use crate::time::Span;
 
-/// Whoever answers the handshake within this stands beside the tap: nothing is lost or waits in between.
+/// Whoever answers anything within this stands beside the tap, on the same host or as good as: nothing waits in between.
 const BESIDE_THE_TAP: Span = Span::from_micros(100);
+/// Nothing but a host's own stack answers within this: nothing is lost in between, either.
+const ON_THE_HOST: Span = Span::from_micros(60);
 /// The segments that may be out at once from the start (RFC 6928), but for the FIN itself.
 const INITIAL_WINDOW: u16 = 9;
 /// What passes between the change that close() makes and the FIN's timestamp. Seen on Linux: tens of microseconds.
@@ -35,7 +37,9 @@ impl Connection {
             note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
             let round_trip = self.end(side).nearest.zip(peer.nearest).map(|(near, far)| near.plus(far));
             let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
-            let beside = self.is_beside_the_tap(side) && !self.end(side).came_slowly(seg);
+            let on_host =
+                self.end(side).nearest.is_some_and(|least| least < ON_THE_HOST) || self.end(side).is_next(seg);
+            let beside = self.is_beside_the_tap(side) && on_host && !self.end(side).came_slowly(seg);
             let beside = beside.then(|| seg.ts.minus(IT_TAKES));
             note.known_ts = note.known_ts.max(made).max(beside);
         }
