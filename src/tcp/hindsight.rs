@@ -291,24 +291,23 @@ impl Connection {
         }
     }
 
-    /// A bare RST answers the ACK that was thought to end LAST_ACK: there was no socket any more, so the ACK before it had done so.
-    pub(super) fn earlier_ack_closed(&mut self, side: Side, seg: &Segment) {
+    /// A bare RST of `side` after LAST_ACK. If it answers the very ACK that was thought to end that, there was no socket any more, so the ACK
+    /// before it had done so. Returns whether it proves that `side` was CLOSED since where it is believed to be.
+    pub(super) fn earlier_ack_closed(&mut self, side: Side) -> bool {
         let Some(step) = self.life.last_step(side).filter(|step| step.stimulus == Stimulus::RcvAckOfFin) else {
-            return;
+            return true;
         };
-        let (Some(last), reach) = (step.note, self.end(side).reach) else { return };
-        if self.log_is_full() || arrived(reach, seg.ts.since(self.log[last].ts)) == Arrived::Yes {
-            return;
+        let Some(last) = step.note else { return true };
+        if self.end(self.peer(side)).last_seen != Some(self.log[last].ts) {
+            return true;
         }
         let acks = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvAckOfFin);
-        if let Some(earlier) = self.log[..last].iter().rposition(acks) {
-            let note = &mut self.log[earlier];
-            (note.acted, note.after) = (Acted::Believed, note.after.min(last));
-            if note.after > earlier {
-                note.after = earlier;
-            }
-            self.retell();
-        }
+        let Some(earlier) = self.log[..last].iter().rposition(acks).filter(|_| !self.log_is_full()) else {
+            return false;
+        };
+        (self.log[earlier].acted, self.log[earlier].after) = (Acted::Believed, earlier);
+        self.retell();
+        true
     }
 
     /// `side` acknowledges less than its peer's FIN but has selectively acknowledged that: something before it is missing, so it waits.

@@ -27,8 +27,9 @@ impl Connection {
         let bare = !seg.flags.has_all(Flags::ACK);
         match verdict {
             Verdict::Accepted if state == Some(State::Closed) && bare => {
-                self.earlier_ack_closed(side, seg);
-                self.life.confirm_last(side, seg.ts);
+                if self.earlier_ack_closed(side) {
+                    self.life.confirm_last(side, seg.ts);
+                }
             }
             // A bare one answers something that had arrived.
             Verdict::Accepted if bare => {}
