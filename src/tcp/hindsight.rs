@@ -16,45 +16,28 @@ impl Connection {
     /// `side` sends at `ts` what it would not have sent had it got `needless`: whatever passed towards it early enough to have
     /// arrived before did not act.
     pub(super) fn disprove(&mut self, side: Side, ts: Timestamp, needless: &[Stimulus], crossing: Crossing) {
-        if self.log_is_full() {
-            return;
-        }
-        let newest = self.log.len();
-        let arrived = |note: &Note| arrived(self.ends[side.index()].reach, ts.since(note.ts));
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.acted != Acted::Disproved) {
-            if needless.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                match arrived(note) {
-                    Arrived::Yes => note.acted = Acted::Disproved,
-                    Arrived::Perhaps if note.acted == Acted::Believed => note.acted = Acted::Doubtful,
-                    Arrived::No if crossing == Crossing::ActsLater => note.after = newest,
-                    Arrived::Perhaps | Arrived::No => continue,
-                }
-                changed = true;
-            }
-        }
-        if changed {
-            self.retell();
-        }
+        let (newest, reach) = (self.log.len(), self.end(side).reach);
+        let concerned = |note: &Note| {
+            note.to == side && note.acted != Acted::Disproved && needless.iter().any(|&stimulus| note.rcv.has(stimulus))
+        };
+        self.correct(concerned, |note| match arrived(reach, ts.since(note.ts)) {
+            Arrived::Yes => note.acted = Acted::Disproved,
+            Arrived::Perhaps if note.acted == Acted::Believed => note.acted = Acted::Doubtful,
+            Arrived::No if crossing == Crossing::ActsLater => note.after = newest,
+            Arrived::Perhaps | Arrived::No => {}
+        });
     }
 
     /// Nothing that passed towards `side` with one of `stimuli` acted.
     pub(super) fn disprove_all(&mut self, side: Side, stimuli: &[Stimulus]) {
-        for note in self.log.iter_mut().filter(|note| note.to == side) {
-            if stimuli.iter().any(|&stimulus| note.rcv.has(stimulus)) {
-                note.acted = Acted::Disproved;
-            }
-        }
-        self.retell();
+        let concerned = |note: &Note| note.to == side && stimuli.iter().any(|&stimulus| note.rcv.has(stimulus));
+        self.correct(concerned, |note| note.acted = Acted::Disproved);
     }
 
     /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived. Those
     /// after which it spoke and still did not acknowledge a FIN had not.
     pub(super) fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
-        if self.log_is_full() {
-            return;
-        }
-        let peer = &self.ends[self.peer(side).index()];
+        let peer = self.end(self.peer(side));
         let reach = peer.reach.unwrap_or(Span::ZERO);
         let (spoke, acked, peer_reach) = (peer.last_sent, peer.rcv_nxt, peer.reach);
         let unaware = |note: &Note| {
@@ -62,17 +45,13 @@ impl Connection {
                 && acked.is_some_and(|ack| !ack.is_at_or_after(note.end))
                 && spoke.is_some_and(|spoke| arrived(peer_reach, spoke.since(note.ts)) == Arrived::Yes)
         };
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted != Acted::Disproved) {
-            if note.rcv.has(stimulus) && ts.since(note.ts) > reach.plus(SLOW_ANSWER) {
-                let acted = if unaware(note) { Acted::Disproved } else { Acted::Doubtful };
-                changed |= acted != note.acted;
-                note.acted = acted;
-            }
-        }
-        if changed {
-            self.retell();
-        }
+        let overdue = |note: &Note| {
+            note.side == side
+                && note.acted != Acted::Disproved
+                && note.rcv.has(stimulus)
+                && ts.since(note.ts) > reach.plus(SLOW_ANSWER)
+        };
+        self.correct(overdue, |note| note.acted = if unaware(note) { Acted::Disproved } else { Acted::Doubtful });
     }
 
     /// `side` answers and echoes the timestamp of a copy (RFC 7323 4.3): that copy had arrived. Of SYNs and SYN-ACKs the first to arrive is
@@ -116,31 +95,26 @@ impl Connection {
     /// In a simultaneous open `side` was believed to have got the peer's SYN, yet it never sent a SYN-ACK: that SYN, or its answer, died.
     pub(super) fn doubt_crossed_syn(&mut self, side: Side) {
         let crossed = |step: &Step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent);
-        let steps = self.life.steps(side);
-        if self.log_is_full() || self.end(side).syn_ack || !steps.iter().any(crossed) {
-            return;
+        if !self.end(side).syn_ack && self.life.steps(side).iter().any(crossed) {
+            let syn = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvSyn);
+            self.correct(syn, |note| note.acted = Acted::Doubtful);
         }
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvSyn)) {
-            note.acted = Acted::Doubtful;
-        }
-        self.retell();
     }
 
     /// `side` began anew with a SYN at `ts`: what it sent since is of that, though it may have acted on the old peer; and a FIN that it
     /// never acknowledged had not reached it.
     pub fn replaced(&mut self, side: Side, ts: Timestamp) {
         let unacknowledged = !self.end(self.peer(side)).fin_acked;
-        let mut changed = false;
-        for note in &mut self.log {
-            if note.side == side && note.ts >= ts {
-                (note.sent, changed) = (false, true);
-            } else if note.to == side && note.rcv.has(Stimulus::RcvFin) && unacknowledged {
-                (note.acted, changed) = (Acted::Disproved, true);
-            }
-        }
-        if changed {
-            self.retell();
-        }
+        self.correct(
+            |_| true,
+            |note| {
+                if note.side == side && note.ts >= ts {
+                    note.sent = false;
+                } else if note.to == side && note.rcv.has(Stimulus::RcvFin) && unacknowledged {
+                    note.acted = Acted::Disproved;
+                }
+            },
+        );
     }
 
     /// Nothing comes any more; the packets end at `end`. What was repeated and never answered may never have arrived, its last copy as little
@@ -174,84 +148,50 @@ impl Connection {
     }
 
     fn doubt_last(&mut self, side: Side, stimulus: Stimulus) {
-        for note in self.log.iter_mut().filter(|note| note.side == side && note.acted == Acted::Believed) {
-            if note.rcv.has(stimulus) {
-                note.acted = Acted::Doubtful;
-            }
-        }
-        self.retell();
+        let believed = |note: &Note| note.side == side && note.acted == Acted::Believed && note.rcv.has(stimulus);
+        self.correct(believed, |note| note.acted = Acted::Doubtful);
     }
 
     /// `side` had not received what carries `stimulus` when it sent the newest note: that acts only after it.
     pub(super) fn defer(&mut self, side: Side, stimulus: Stimulus) {
-        if self.log_is_full() {
-            return;
-        }
         let Some(newest) = self.log.len().checked_sub(1) else { return };
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(stimulus)) {
-            if note.after < newest {
-                note.after = newest;
-                changed = true;
-            }
-        }
-        if changed {
-            self.retell();
-        }
+        let under_way = |note: &Note| note.to == side && note.rcv.has(stimulus);
+        self.correct(under_way, |note| note.after = note.after.max(newest));
     }
 
     /// `side` resets with an acknowledgement that does not cover its peer's FIN: it had not got that. A bare RST has the number that what it
     /// answers acknowledged (RFC 9293 3.10.7.1): what acknowledges more comes after.
     pub(super) fn fin_crosses_reset(&mut self, side: Side, seg: &Segment) {
         let Some(ack) = seg.acknowledges() else { return self.comes_after_answered(side, seg) };
-        if self.log_is_full() || self.end(self.peer(side)).fin_covered_by(ack) {
-            return;
-        }
-        let reset = self.log.len();
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin)) {
-            changed |= note.after != reset;
-            note.after = reset;
-        }
-        if changed {
-            self.retell();
+        if !self.end(self.peer(side)).fin_covered_by(ack) {
+            let reset = self.log.len();
+            let fin = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvFin);
+            self.correct(fin, |note| note.after = reset);
         }
     }
 
     fn comes_after_answered(&mut self, side: Side, seg: &Segment) {
-        if self.log_is_full() {
-            return;
-        }
         let (reset, reach) = (self.log.len(), self.end(side).reach);
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.flags.has_all(Flags::ACK)) {
-            if note.ack.is_after(seg.seq) && arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes {
-                changed |= note.after != reset;
-                note.after = reset;
-            }
-        }
-        if changed {
-            self.retell();
-        }
+        let later = |note: &Note| {
+            note.to == side
+                && note.flags.has_all(Flags::ACK)
+                && note.ack.is_after(seg.seq)
+                && arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes
+        };
+        self.correct(later, |note| note.after = reset);
     }
 
     /// The RSTs on their way to `side` that `crossed` tells had not arrived when it sent what comes next.
     fn defer_resets(&mut self, side: Side, crossed: impl Fn(&Note) -> bool) {
         let next = self.log.len();
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvRst)) {
-            if crossed(note) {
-                note.after = next;
-            }
-        }
+        let reset = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvRst);
+        self.correct(|note| reset(note) && crossed(note), |note| note.after = next);
     }
 
     /// `side` resets on its own: RSTs on their way to it had not arrived, nor what passed less than the shortest way ago.
     pub(super) fn reset_crosses(&mut self, side: Side, seg: &Segment) {
         /// Shorter ways are measured too roughly to tell.
         const NOISE: Span = Span::from_micros(200);
-        if self.log_is_full() {
-            return;
-        }
         // An RST that had arrived would have left nobody to reset.
         if self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvRst) {
             self.defer_resets(side, |_| true);
@@ -262,33 +202,30 @@ impl Connection {
         let (next, nearest) = (self.log.len(), end.nearest.filter(|_| end.nearest_twice));
         let shortest =
             nearest.map(|nearest| nearest.as_nanos() / 10 * 9).filter(|&shortest| shortest > NOISE.as_nanos());
-        let too_soon = |note: &Note| shortest.is_some_and(|shortest| seg.ts.since(note.ts).as_nanos() < shortest);
-        for note in self.log.iter_mut().rev().take_while(|note| too_soon(note)) {
-            if note.to == side && !note.rcv.has(Stimulus::RcvSyn) && received.is_none_or(|received| note.ts > received)
-            {
-                note.after = next;
-            }
-        }
-        self.retell();
+        let Some(shortest) = shortest else { return };
+        let too_soon = |note: &Note| {
+            note.to == side
+                && seg.ts.since(note.ts).as_nanos() < shortest
+                && !note.rcv.has(Stimulus::RcvSyn)
+                && received.is_none_or(|received| note.ts > received)
+        };
+        self.correct(too_soon, |note| note.after = next);
     }
 
     /// `side` acknowledges less than its peer's FIN, long after that passed: it may have died.
     pub(super) fn doubt_fin_below(&mut self, side: Side, seg: &Segment, ack: SeqNum) {
         let peer = self.end(self.peer(side));
-        if peer.fin_end.is_none() || peer.fin_acked || peer.fin_covered_by(ack) || self.is_late() || self.log_is_full()
-        {
+        if peer.fin_end.is_none() || peer.fin_acked || peer.fin_covered_by(ack) || self.is_late() {
             return;
         }
         let reach = self.end(side).reach;
-        let mut changed = false;
-        for note in self.log.iter_mut().filter(|note| note.to == side && note.acted == Acted::Believed) {
-            if note.rcv.has(Stimulus::RcvFin) && arrived(reach, seg.ts.since(note.ts)) == Arrived::Yes {
-                (note.acted, changed) = (Acted::Doubtful, true);
-            }
-        }
-        if changed {
-            self.retell();
-        }
+        let long_ago = |note: &Note| {
+            note.to == side
+                && note.acted == Acted::Believed
+                && note.rcv.has(Stimulus::RcvFin)
+                && arrived(reach, seg.ts.since(note.ts)) == Arrived::Yes
+        };
+        self.correct(long_ago, |note| note.acted = Acted::Doubtful);
     }
 
     /// A bare RST of `side` after LAST_ACK. If it answers the very ACK that was thought to end that, there was no socket any more, so the ACK
@@ -341,20 +278,17 @@ impl Connection {
         if arrived_before && seg.payload_len > 0 && matches!(stimulus, Stimulus::RcvRst | Stimulus::SndRst) {
             self.anomalies.note(AnomalyKind::DataAfterRst, side, seg, || format!("{} bytes", seg.payload_len));
         }
+        let reach = self.end(side).reach;
         match stimulus {
             // It was on its way to them when they closed.
             Stimulus::RcvRst if !arrived_before && seg.flags.has_all(Flags::FIN) => {
-                let reach = self.end(side).reach;
                 self.defer_resets(side, |note| arrived(reach, seg.ts.since(note.ts)) != Arrived::Yes);
             }
             // They may also just have been slow.
             Stimulus::RcvRst if arrived_before => {
-                let reach = self.end(side).reach;
-                for note in self.log.iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvRst)) {
-                    if arrived(reach, seg.ts.since(note.ts)) == Arrived::Yes {
-                        note.acted = Acted::Doubtful;
-                    }
-                }
+                let reset = |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvRst);
+                let had_arrived = |note: &Note| arrived(reach, seg.ts.since(note.ts)) == Arrived::Yes;
+                self.correct(|note| reset(note) && had_arrived(note), |note| note.acted = Acted::Doubtful);
             }
             Stimulus::SndRst if seg.flags.has_any(Flags::ACK.or(Flags::SYN)) && arrived_before => {
                 self.log[index].sent = false;
@@ -363,28 +297,28 @@ impl Connection {
                 {
                     self.log[index].acted = Acted::Disproved;
                 }
+                self.retell();
             }
-            _ => return,
+            _ => {}
         }
-        self.retell();
     }
 
     /// `side` was believed to have got the last ACK and gone, yet sends more: that ACK did not reach it.
     pub(super) fn refute_last_ack(&mut self, side: Side, seg: &Segment) {
+        if self.state(side) != Some(State::Closed) || self.is_late() {
+            return;
+        }
+        let Some(step) = self.life.last_step(side).filter(|step| step.stimulus == Stimulus::RcvAckOfFin) else {
+            return;
+        };
         // What had been acknowledged long before may come again out of the network.
         let old = seg.payload_len > 0 && self.end(side).snd_una.is_some_and(|una| una.is_at_or_after(seg.end()));
         // It echoes less than that ACK would have brought: they crossed.
-        let last = self.life.last_step(side).and_then(|step| step.note).and_then(|note| self.log[note].timestamps);
-        let crossed = match (last, seg.options.timestamps) {
+        let crossed = match (step.note.and_then(|note| self.log[note].timestamps), seg.options.timestamps) {
             (Some((value, _)), Some((_, echo))) => SeqNum::new(value).is_after(SeqNum::new(echo)),
             _ => false,
         };
-        let gone = !old
-            && !crossed
-            && !self.is_late()
-            && self.state(side) == Some(State::Closed)
-            && self.life.last_step(side).is_some_and(|step| step.stimulus == Stimulus::RcvAckOfFin);
-        if gone {
+        if !old && !crossed {
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::Stands);
             if self.state(side) != Some(State::Closed) {
                 self.end_mut(side).fin_unanswered = true;
@@ -522,6 +456,23 @@ impl Connection {
         note.proof = self.end(peer).fin_end;
         note.since = self.log.iter().find(|note| note.side == peer && note.is_fin()).map(|fin| fin.ts);
         self.push(note);
+    }
+
+    /// Corrects the marks of the notes that are `concerned`; if that changed any, both lives are told anew. A full log lacks what came
+    /// after it, so nothing is concluded from it.
+    fn correct(&mut self, concerned: impl Fn(&Note) -> bool, correct: impl Fn(&mut Note)) {
+        if self.log_is_full() {
+            return;
+        }
+        let mut changed = false;
+        for note in self.log.iter_mut().filter(|note| concerned(note)) {
+            let before = (note.sent, note.acted, note.after);
+            correct(note);
+            changed |= before != (note.sent, note.acted, note.after);
+        }
+        if changed {
+            self.retell();
+        }
     }
 
     /// Both lives anew, from the marks as they are now.

@@ -82,10 +82,6 @@ impl Note {
     /// The facts of `seg`, sent by `side` to `to`, as note number `index`.
     pub fn new(side: Side, to: Side, seg: &Segment, index: usize) -> Self {
         Self {
-            ts: seg.ts,
-            frame: seg.frame,
-            side,
-            to,
             flags: seg.flags,
             seq: seg.seq,
             ack: seg.ack,
@@ -93,27 +89,22 @@ impl Note {
             payload_len: seg.payload_len,
             timestamps: seg.options.timestamps,
             sack: seg.options.sack,
-            snd: Stimuli::NONE,
-            rcv: Stimuli::NONE,
-            repeat: false,
-            sent: true,
-            acted: Acted::Believed,
-            after: index,
-            proof: None,
-            since: None,
-            arrived_by: None,
-            unseen: false,
-            known_ts: None,
+            ..Self::blank(side, to, seg.ts, seg.frame, index)
         }
     }
 
     /// An ICMP error, which passed at `ts` in `frame`, tells `to` that its peer cannot be reached.
     pub fn unreachable(to: Side, ts: Timestamp, frame: FrameId, index: usize) -> Self {
+        let rcv = Stimuli::NONE.with(Stimulus::RcvUnreachable);
+        Self { rcv, ..Self::blank(to.peer(), to, ts, frame, index) }
+    }
+
+    fn blank(side: Side, to: Side, ts: Timestamp, frame: FrameId, index: usize) -> Self {
         let nothing = SeqNum::default();
         Self {
             ts,
             frame,
-            side: to.peer(),
+            side,
             to,
             flags: Flags::default(),
             seq: nothing,
@@ -123,7 +114,7 @@ impl Note {
             timestamps: None,
             sack: None,
             snd: Stimuli::NONE,
-            rcv: Stimuli::NONE.with(Stimulus::RcvUnreachable),
+            rcv: Stimuli::NONE,
             repeat: false,
             sent: true,
             acted: Acted::Believed,

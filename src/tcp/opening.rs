@@ -13,20 +13,18 @@ use super::state::{Side, State};
 use super::transition::{Stimuli, Stimulus};
 use crate::time::{Span, Timestamp};
 
-/// Retransmission timers start at a second (RFC 6298 2.1) but some stacks try sooner; a SYN that comes this much later with the same
-/// timestamp is no new one.
-const TICK: Span = Span::from_millis(100);
-
 impl Connection {
     /// A SYN that the network delivers a second time, long after: a client that repeats one stamps it anew.
     pub fn is_copy_of_syn(&self, side: Side, syn: &Segment) -> bool {
+        /// Taken as time enough for a client's clock of timestamps to tick (RFC 7323 5.4 allows up to a second).
+        const TICKED: Span = Span::from_millis(100);
         let same = |note: &Note| {
             note.side == side
                 && note.flags.is_bare_syn()
                 && note.seq == syn.seq
                 && note.timestamps.is_some()
                 && note.timestamps == syn.options.timestamps
-                && syn.ts.since(note.ts) > TICK
+                && syn.ts.since(note.ts) > TICKED
         };
         syn.flags.is_bare_syn() && self.log.iter().any(same)
     }

@@ -5,6 +5,11 @@ use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
+/// The clock of timestamps in nearly every stack: a millisecond a tick.
+const TICK: Span = Span::from_millis(1);
+/// How much faster than the tap's an endpoint's clock may run: a part in so many.
+const DRIFT: i64 = 2_000;
+
 /// Nanoseconds from the TSval `from` to `to`, if they count milliseconds.
 pub const fn ticks_between(from: u32, to: u32) -> i64 {
     SeqNum::new(to).offset_from(SeqNum::new(from)) as i64 * TICK.as_nanos()
@@ -26,11 +31,6 @@ pub struct Timestamps {
     /// The TSval of the packet that came to the tap fastest, and when it passed.
     fastest: Option<(u32, Timestamp)>,
 }
-
-/// The clock of timestamps in nearly every stack: a millisecond a tick.
-const TICK: Span = Span::from_millis(1);
-/// How much faster than the tap's an endpoint's clock may run: a part in so many.
-const DRIFT: i64 = 2_000;
 
 impl Timestamps {
     /// It sent `seg`; `peer` has sent so far what can be echoed.
@@ -63,7 +63,7 @@ impl Timestamps {
     }
 
     /// Was `seg` under way to the tap for longer than others, by more than a tick?
-    pub fn came_slowly(&self, seg: &Segment) -> bool {
+    pub fn came_slowly(self, seg: &Segment) -> bool {
         match (seg.options.timestamps, self.fastest) {
             (Some((value, _)), Some((old, at))) => {
                 seg.ts.since(at).as_nanos() > ticks_between(old, value).saturating_add(TICK.as_nanos() * 2)
@@ -92,7 +92,7 @@ impl Timestamps {
     }
 
     /// The endpoint cannot have stamped `value`, of an earlier segment than the anchor's, before, if its clock counts milliseconds.
-    pub fn stamped_after(&self, value: u32) -> Option<Timestamp> {
+    pub fn stamped_after(self, value: u32) -> Option<Timestamp> {
         let (from, since) = self.anchor?;
         let span = ticks_between(from, value) - TICK.as_nanos();
         (span < 0).then(|| since.plus(Span::from_nanos(span + span / DRIFT)))
