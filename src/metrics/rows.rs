@@ -102,7 +102,7 @@ words! {
         Timer = "timer",
         /// A tail-loss probe (RFC 8985 7), which comes before the timer and leaves it as it was.
         LossProbe = "loss_probe",
-        /// The intervals do not tell.
+        /// The intervals do not tell, or are shorter than any timer.
         Undecided = "undecided",
     }
 }

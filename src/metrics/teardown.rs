@@ -97,6 +97,8 @@ pub fn fin_retransmissions(conn: &Connection, side: Side) -> Vec<FinRetransmissi
 
 /// The shortest retransmission timeout in use (Linux; RFC 6298 2.4 asks for a second).
 const MIN_RTO_NS: i64 = 200_000_000;
+/// Sooner than kernels' timers run out, which count in milliseconds: a packet set it off. BSD's CLOSING sends its FIN with every ACK.
+const MIN_TIMER_NS: i64 = 1_000_000;
 
 /// A retransmission timer doubles with each repeat (RFC 6298 5.5); a tail-loss probe (RFC 8985 7) comes once, first, and doubles
 /// nothing. So the second interval tells what ended the first. Where there is none, only a first one shorter than any timer tells.
@@ -104,6 +106,7 @@ fn tell_probe_from_timer(rows: &mut [FinRetransmissionRow]) {
     let second = rows.get(1).and_then(|row| row.backoff);
     for (index, row) in rows.iter_mut().enumerate() {
         row.repeated_by = match (index, second, row.since_previous_ns) {
+            (_, _, Some(interval)) if interval < MIN_TIMER_NS => RepeatedBy::Undecided,
             (0, Some(backoff), _) if (1.6..=2.6).contains(&backoff) => RepeatedBy::Timer,
             (0, Some(_), _) => RepeatedBy::LossProbe,
             (0, None, Some(interval)) if interval < MIN_RTO_NS => RepeatedBy::LossProbe,

@@ -204,7 +204,7 @@ table!(FinRetransmissionRow, FinRetransmissions, |r, files| {
     "receiver_state" Text "" "the receiver's state" = r.receiver_state;
     "cause" Text "" "fin_lost: the FIN before it never arrived; ack_lost: its ACK had passed the tap, or a D-SACK shows that it had arrived; unanswered: the peer sends nothing after this copy; undecided" = r.cause.name();
     "backoff" Real "" "since_previous divided by the interval before it; null for the first repeat" = r.backoff;
-    "repeated_by" Text "" "timer: the retransmission timer; loss_probe: a tail-loss probe, which comes first and does not double the interval after it; undecided: the intervals do not tell" = r.repeated_by.name();
+    "repeated_by" Text "" "timer: the retransmission timer; loss_probe: a tail-loss probe, which comes first and does not double the interval after it; undecided: the intervals do not tell, or are shorter than any timer" = r.repeated_by.name();
     "payload_bytes" Integer "bytes" "payload before the FIN in this segment" = r.payload_bytes;
     "first_payload_bytes" Integer "bytes" "payload before the FIN in the segment that carried it first" = r.first_payload_bytes;
     "file" Text "" "input that the frame stands in; null with a single input" = files.name(r.frame);
