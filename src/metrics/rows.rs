@@ -124,7 +124,7 @@ words! {
 }
 
 /// Who the two endpoints of a connection are, as far as its packets tell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Who {
     /// The side that opened.
     pub client: HostPort,

@@ -80,10 +80,14 @@ pub struct Reset {
 impl Connection {
     /// A connection whose first segment is `first`. `alone`: both ends are one, which connected to itself.
     pub fn new(first: &Segment, alone: bool) -> Self {
+        Self { log: Vec::with_capacity(8), ..Self::without_memory(first, alone) }
+    }
+
+    fn without_memory(first: &Segment, alone: bool) -> Self {
         let midstream = !first.flags.is_bare_syn();
         Self {
             ends: Default::default(),
-            log: Vec::with_capacity(8),
+            log: Vec::new(),
             alone,
             life: Life::new(Self::start(midstream)),
             anomalies: Anomalies::default(),
@@ -98,6 +102,18 @@ impl Connection {
             challenged: None,
             latest: None,
         }
+    }
+
+    /// Begins anew with another connection, in the same memory.
+    pub fn renew(&mut self, first: &Segment, alone: bool) {
+        let mut log = std::mem::take(&mut self.log);
+        log.clear();
+        let mut life = std::mem::replace(&mut self.life, Life::new([None; 2]));
+        let mut ends = std::mem::take(&mut self.ends);
+        ends.iter_mut().for_each(Endpoint::renew);
+        let fresh = Self::without_memory(first, alone);
+        life.renew(Self::start(fresh.midstream));
+        *self = Self { log, life, ends, ..fresh };
     }
 
     pub(super) const fn start(midstream: bool) -> [Option<State>; 2] {
