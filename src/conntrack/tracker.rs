@@ -438,17 +438,34 @@ impl Tracker {
         self.heads.places().filter(|(_, head)| head.is_taken()).map(|(number, _)| number).collect()
     }
 
-    /// Ends the capture at `end`, the timestamp of its last packet of any kind: every open connection waits for [`Tracker::take`].
-    pub fn end_all(&mut self, end: Timestamp) {
-        for number in self.numbers() {
-            self.end(number, Finish::Capture(end));
-        }
+    /// The capture is over. Returns the open connections, in the order of their first segments, for [`Tracker::end_some`]; what ended before
+    /// waits for [`Tracker::take`].
+    pub fn close(&mut self) -> Vec<(u64, u32)> {
+        // A SYN whose meaning nothing has shown by now began no connection.
+        let flows = self.unpacked.places().filter_map(|(_, flow)| flow.as_ref());
+        self.ended.dropped.extend(flows.filter_map(|flow| flow.starts()[1]));
+        let mut open: Vec<_> =
+            self.numbers().into_iter().map(|number| (self.heads.get(number).base().ordinal, number)).collect();
+        open.sort_unstable();
+        open
     }
 
-    /// Ends the capture at `end`: every open connection goes to `out`, in no particular order.
+    /// Ends the capture at `end`, the timestamp of its last packet of any kind, for some of the open connections.
+    pub fn end_some(&mut self, open: &[(u64, u32)], end: Timestamp) -> Ended {
+        for &(_, number) in open {
+            self.end(number, Finish::Capture(end));
+        }
+        self.take()
+    }
+
+    /// Ends the capture at `end`: every open connection goes to `out`.
     pub fn finish(mut self, end: Timestamp, out: &mut dyn FnMut(ConnectionReport)) {
-        self.end_all(end);
+        let open = self.close();
         self.tell(out);
+        for some in open.chunks(1 << 12) {
+            let ended = self.end_some(some, end);
+            ended.items().for_each(|item| out(self.teller.report(&ended, item)));
+        }
     }
 }
 

@@ -395,6 +395,17 @@ pub struct ConnectionReport {
     pub anomalies: Vec<AnomalyRow>,
 }
 
+impl ConnectionReport {
+    /// Gives the connection its `conn_id`, in all its rows.
+    pub fn number(&mut self, conn_id: u64) {
+        self.connection.conn_id = conn_id;
+        self.transitions.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.fin_retransmissions.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.time_wait.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.anomalies.iter_mut().for_each(|row| row.conn_id = Some(conn_id));
+    }
+}
+
 /// Everything a run found: the contents of all tables.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
