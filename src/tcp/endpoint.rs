@@ -123,9 +123,10 @@ pub struct Endpoint {
 impl Endpoint {
     /// Begins anew, in the same memory.
     pub fn renew(&mut self) {
-        let (mut fin_ends, mut sent) = (std::mem::take(&mut self.fin_ends), std::mem::take(&mut self.sent));
+        let mut fin_ends = std::mem::take(&mut self.fin_ends);
         fin_ends.clear();
-        sent.renew();
+        self.sent.renew();
+        let sent = std::mem::take(&mut self.sent);
         *self = Self { fin_ends, sent, ..Self::default() };
     }
 
