@@ -89,7 +89,7 @@ fn parse(arguments: &[String]) -> Result<Asked, String> {
             "--rate" => rate = number(argument, value()?)?,
             "-o" | "--output" => output = Some(value()?.clone()),
             name if !name.starts_with('-') && profile.is_none() => {
-                let known = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+                let known = Profile::ALL.into_iter().find(|profile| profile.to_string() == name);
                 profile = Some(known.ok_or_else(|| format!("there is no profile '{name}'"))?);
             }
             other => return Err(format!("'{other}' is not understood")),

@@ -7,6 +7,7 @@ mod random;
 mod talk;
 mod told;
 
+use std::fmt;
 use std::io::{self, Write};
 
 use frame::{ACK, Host, Ip, SYN, Said, Sink};
@@ -43,17 +44,6 @@ pub enum Profile {
 impl Profile {
     pub const ALL: [Self; 6] = [Self::Short, Self::Mix, Self::Bulk, Self::Headers, Self::Flood, Self::Idle];
 
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Short => "short",
-            Self::Mix => "mix",
-            Self::Bulk => "bulk",
-            Self::Headers => "headers",
-            Self::Flood => "flood",
-            Self::Idle => "idle",
-        }
-    }
-
     /// Live connections when none are asked for; a flood has none.
     pub const fn default_flows(self) -> u32 {
         match self {
@@ -63,6 +53,20 @@ impl Profile {
             Self::Flood => 0,
             Self::Idle => 1_000_000,
         }
+    }
+}
+
+/// The name, as it is asked for.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Short => "short",
+            Self::Mix => "mix",
+            Self::Bulk => "bulk",
+            Self::Headers => "headers",
+            Self::Flood => "flood",
+            Self::Idle => "idle",
+        })
     }
 }
 

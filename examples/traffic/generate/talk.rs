@@ -600,7 +600,7 @@ impl Talk {
     fn hosts(&self) -> [Host; 2] {
         let server = u32::from(self.listener / 6);
         // Ports without a dissector of their own in other tools, which would otherwise be measured on noise.
-        let port = [443, 2222, 8088, 9443, 15432, 50051][usize::from(self.listener % 6)];
+        let port = [443, 2222, 8891, 9443, 15432, 50051][usize::from(self.listener % 6)];
         let client = u32::from(self.client);
         let (from, to) = if self.ipv6 {
             let net = 0x2001_0db8_u128 << 96;
