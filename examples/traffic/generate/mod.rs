@@ -1,7 +1,9 @@
 //! Captures from a seed. In: a profile, how many packets, how many live connections. Out: a classic pcap, the same for the
 //! same settings on every machine, in memory that depends on the live connections alone.
 
+mod burst;
 mod frame;
+mod habits;
 mod queue;
 mod random;
 mod talk;
@@ -11,9 +13,10 @@ use std::fmt;
 use std::io::{self, Write};
 
 use frame::{ACK, Host, Ip, SYN, Said, Sink};
+use habits::Habits;
 use queue::Queue;
 use random::Random;
-use talk::{Ends, Habits, Kind, Talk};
+use talk::{Ends, Talk};
 pub use told::Told;
 
 /// When captures begin, in microseconds since 1970: 2026-01-01 00:00 UTC.
@@ -100,53 +103,6 @@ pub fn write(settings: &Settings, out: impl Write) -> io::Result<Told> {
     Ok(told)
 }
 
-/// What the connections of a profile have in common.
-fn habits(settings: &Settings) -> Habits {
-    let noise = noise(settings.profile);
-    // Time for each packet of a connection, if all keep to the rate; UDP takes its part.
-    let pace = u64::from(settings.flows) * 1_000_000 / settings.rate.max(1);
-    let pace = pace * u64::from(65_536 + noise) / 65_536;
-    let ordinary = Habits {
-        pace,
-        loss: 400,
-        refused: 650,
-        unanswered: 330,
-        aborted: 1_300,
-        stamped: 1 << 16,
-        ipv6: 6_554,
-        tagged: 0,
-        uploads: 0,
-        swapped: 0,
-        kind: Kind::Short,
-        burst: 10,
-        // A connection's ways to and fro shall take a quarter of its time at most.
-        hurry: u32::try_from(pace * 256 / 10_000).unwrap_or(256).clamp(1, 256),
-    };
-    match settings.profile {
-        Profile::Short | Profile::Flood => ordinary,
-        Profile::Mix | Profile::Headers => Habits {
-            loss: 200,
-            stamped: 40_000,
-            tagged: 10_000,
-            uploads: 14_000,
-            swapped: 1_000,
-            kind: Kind::Tailed,
-            ..ordinary
-        },
-        Profile::Bulk => Habits {
-            loss: 20,
-            refused: 0,
-            unanswered: 0,
-            stamped: 0,
-            kind: Kind::Endless,
-            burst: 44,
-            hurry: 256,
-            ..ordinary
-        },
-        Profile::Idle => Habits { loss: 50, refused: 0, unanswered: 0, kind: Kind::Idle, ..ordinary },
-    }
-}
-
 /// UDP datagrams for each TCP segment, in 65,536.
 const fn noise(profile: Profile) -> u32 {
     match profile {
@@ -157,8 +113,8 @@ const fn noise(profile: Profile) -> u32 {
 
 /// Connections: as many as asked for at any time, each end followed by a new one.
 fn talks<W: Write>(settings: &Settings, random: &mut Random, told: &mut Told, sink: &mut Sink<W>) -> io::Result<()> {
-    let habits = habits(settings);
     let noise = noise(settings.profile);
+    let habits = Habits::new(settings, noise);
     let mut ports = vec![FIRST_PORT; 1 << 16];
     let mut queue = Queue::new(settings.flows, settings.rate);
     // All open within the time that their packets up to the first think time take at the rate.
@@ -216,7 +172,7 @@ fn datagram<W: Write>(at: u64, random: &mut Random, sink: &mut Sink<W>) -> io::R
         9..11 => (443, random.range(30, 80)),
         _ => (443, 1_252),
     };
-    let server = Host { ip: Ip::V4(0x0a01_0100 | (word >> 32) as u32 % 64), port };
+    let server = Host { ip: Ip::V4(0x0a01_0100 | ((word >> 32) as u32 % 64)), port };
     let (src, dst) = if word >> 63 == 0 { (client, server) } else { (server, client) };
     sink.datagram(at, src, dst, payload as u16, random.word())
 }
@@ -259,6 +215,6 @@ fn flood<W: Write>(settings: &Settings, random: &mut Random, told: &mut Told, si
 
 /// An address from 16.0.0.0 up to below 127.0.0.0, so neither private, loopback nor multicast.
 const fn unicast(word: u32) -> u32 {
-    let first = 16 + ((word >> 24) * 111 >> 8);
+    let first = 16 + (((word >> 24) * 111) >> 8);
     first << 24 | word & 0x00ff_ffff
 }

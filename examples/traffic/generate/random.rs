@@ -46,7 +46,7 @@ impl Random {
 
     /// A number from 2 to below 4,096, half of them below 4, with a tail that falls off as the power -1.1.
     pub const fn heavy(&mut self) -> u32 {
-        let power = self.log() * 59_578 >> 16;
+        let power = (self.log() * 59_578) >> 16;
         let whole = power >> 16;
         if whole >= 11 {
             return 4_095;

@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 
 use super::frame::{ACK, FIN, Host, Ip, PSH, RST, SYN, Said, Sink};
+use super::habits::{Habits, Kind};
 use super::random::Random;
 use super::told::Told;
 
@@ -15,49 +16,13 @@ const S: usize = 1;
 
 const SECOND: u64 = 1_000_000;
 /// The least retransmission timeout of Linux.
-const RTO: u64 = 200_000;
+pub(super) const RTO: u64 = 200_000;
 
 /// No packet will follow.
 const OVER: u64 = u64::MAX;
 
-/// What the connections of a profile have in common. Chances are in 65,536.
-pub struct Habits {
-    /// Microseconds a connection has for each of its packets, on average.
-    pub pace: u64,
-    /// A packet that asks for an answer dies behind the tap.
-    pub loss: u32,
-    pub refused: u32,
-    pub unanswered: u32,
-    /// Ends with RST instead of FIN.
-    pub aborted: u32,
-    pub stamped: u32,
-    pub ipv6: u32,
-    pub tagged: u32,
-    /// The client sends the data.
-    pub uploads: u32,
-    /// Two segments of a burst change places in front of the tap.
-    pub swapped: u32,
-    pub kind: Kind,
-    /// Most segments in a burst.
-    pub burst: u32,
-    /// Delays are these parts of 256 of what they would be, so that few connections can keep up the rate.
-    pub hurry: u32,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One request, one to three segments of response.
-    Short,
-    /// Two to some thousands of segments.
-    Tailed,
-    /// Segments for ever.
-    Endless,
-    /// Hardly anything, for ever.
-    Idle,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Syn,
     SynAck,
     HandshakeAck,
@@ -87,39 +52,39 @@ enum Fate {
 pub struct Talk {
     /// When its next think time ends, if it keeps its pace.
     due: u64,
-    burst_at: u64,
-    seq: [u32; 2],
+    pub(super) burst_at: u64,
+    pub(super) seq: [u32; 2],
     /// What the other side has received of each side's stream.
-    received: [u32; 2],
+    pub(super) received: [u32; 2],
     clock: [u32; 2],
     /// The other's TSval that each side echoes.
     recent: [u32; 2],
     /// From the tap to each side and back.
     delay: [u32; 2],
     /// Segments still to send.
-    left: u32,
-    base: u32,
+    pub(super) left: u32,
+    pub(super) base: u32,
     id: [u16; 2],
     client: u16,
     listener: u16,
     port: u16,
-    size: u16,
+    pub(super) size: u16,
     window: u16,
     /// Packets since the last think time.
     said: u16,
-    gap: u8,
-    count: u8,
-    index: u8,
+    pub(super) gap: u8,
+    pub(super) count: u8,
+    pub(super) index: u8,
     /// The segment of the burst that is lost; `count` for none.
-    lost: u8,
+    pub(super) lost: u8,
     tries: u8,
-    sender: u8,
+    pub(super) sender: u8,
     closer: u8,
     step: Step,
     fate: Fate,
-    ipv6: bool,
-    stamped: bool,
-    swapped: bool,
+    pub(super) ipv6: bool,
+    pub(super) stamped: bool,
+    pub(super) swapped: bool,
     vlans: [u16; 2],
 }
 
@@ -151,7 +116,7 @@ impl Talk {
         let word = random.word();
         let isns = [random.word() as u32, (word >> 32) as u32];
         let vlan = if random.chance(habits.tagged) { 100 + ends.listener % 8 } else { 0 };
-        let stacked = vlan != 0 && word % 10 == 0;
+        let stacked = vlan != 0 && word.is_multiple_of(10);
         Self {
             due: at,
             burst_at: at,
@@ -159,7 +124,7 @@ impl Talk {
             received: isns,
             clock: [random.word() as u32, random.word() as u32],
             recent: [0; 2],
-            delay: delays.map(|delay| (delay * habits.hurry >> 8).max(4)),
+            delay: delays.map(|delay| (habits.hurried(delay) as u32).max(4)),
             left: match habits.kind {
                 Kind::Short => random.range(1, 4),
                 Kind::Tailed => random.heavy(),
@@ -243,7 +208,7 @@ impl Talk {
             }
             Step::RequestAck => {
                 self.emit(now, S, ACK, 0, sink)?;
-                self.to(Step::Data, u64::from(random.range(50, 2_000) * habits.hurry >> 8))
+                self.to(Step::Data, habits.hurried(random.range(50, 2_000)))
             }
             Step::Data => self.data(now, habits, random, sink)?,
             Step::Acks => self.acks(now, habits, random, sink)?,
@@ -266,8 +231,7 @@ impl Talk {
             Step::FinAck => {
                 self.emit(now, 1 - usize::from(self.closer), ACK, 0, sink)?;
                 let slow = random.chance(1_000);
-                let wait =
-                    if slow { random.wait(2 * SECOND) } else { u64::from(random.range(30, 4_000) * habits.hurry >> 8) };
+                let wait = if slow { random.wait(2 * SECOND) } else { habits.hurried(random.range(30, 4_000)) };
                 self.to(Step::PeerFin, wait)
             }
             Step::PeerFin => {
@@ -278,7 +242,7 @@ impl Talk {
                 if lost {
                     self.again(RTO + self.round_trip())
                 } else {
-                    self.to_keeping_tries(Step::LastAck, self.delay(1 - peer))
+                    self.proceed(Step::LastAck, self.delay(1 - peer))
                 }
             }
             Step::LastAck => {
@@ -290,7 +254,7 @@ impl Talk {
                 }
                 self.seq[peer] = self.seq[peer].wrapping_sub(1);
                 self.tries += 1;
-                self.to_keeping_tries(Step::PeerFin, RTO + self.round_trip())
+                self.proceed(Step::PeerFin, RTO + self.round_trip())
             }
             Step::Refusal => {
                 told.refused += 1;
@@ -349,118 +313,8 @@ impl Talk {
         self.think(Step::Request, now, 0, habits, random)
     }
 
-    fn data<W: Write>(
-        &mut self,
-        now: u64,
-        habits: &Habits,
-        random: &mut Random,
-        sink: &mut Sink<W>,
-    ) -> io::Result<u64> {
-        let sender = usize::from(self.sender);
-        if self.index == 0 {
-            self.start_burst(now, habits, random);
-        }
-        let place = match self.index {
-            index @ (0 | 1) if self.swapped => 1 - index,
-            index => index,
-        };
-        let last = place + 1 == self.count;
-        let seq = self.base.wrapping_add(u32::from(place) * u32::from(self.size));
-        let flags = if last { PSH | ACK } else { ACK };
-        self.emit_at(now, sender, flags, seq, self.size, None, sink)?;
-        self.index += 1;
-        if self.index < self.count {
-            return Ok(u64::from(self.gap));
-        }
-        self.index = 0;
-        // The answer to the first segment is on its way already.
-        let flown = now - self.burst_at;
-        Ok(self.to(Step::Acks, self.delay(1 - sender).max(flown) - flown + u64::from(self.gap)))
-    }
-
-    fn start_burst(&mut self, now: u64, habits: &Habits, random: &mut Random) {
-        let sender = usize::from(self.sender);
-        let headers = 40 + u32::from(self.ipv6) * 20 + u32::from(self.stamped) * 12;
-        let most = 1500 - headers;
-        self.size = match habits.kind {
-            Kind::Short => random.range(100, most + 1) as u16,
-            Kind::Tailed if random.chance(52_429) => (576 - headers) as u16,
-            Kind::Idle => random.range(10, 100) as u16,
-            _ => most as u16,
-        };
-        let count = self.left.min(random.range(habits.burst / 2, habits.burst + 1)).max(1);
-        self.count = count as u8;
-        let broken = random.chance((habits.loss * count).min(1 << 15));
-        self.lost = if broken { random.range(0, count) as u8 } else { self.count };
-        self.swapped = !broken && count > 2 && random.chance(habits.swapped);
-        self.base = self.seq[sender];
-        self.seq[sender] = self.base.wrapping_add(count * u32::from(self.size));
-        self.burst_at = now;
-    }
-
-    /// An acknowledgement for every second segment; where one is missing, one with SACK for each that follows it.
-    fn acks<W: Write>(
-        &mut self,
-        now: u64,
-        habits: &Habits,
-        random: &mut Random,
-        sink: &mut Sink<W>,
-    ) -> io::Result<u64> {
-        let sender = usize::from(self.sender);
-        let receiver = 1 - sender;
-        let (base, size) = (self.base, u32::from(self.size));
-        let place = |index: u8| base.wrapping_add(u32::from(index) * size);
-        let spoken = self.index;
-        self.index += 1;
-        if self.swapped && spoken == 0 {
-            let block = (place(1), place(2));
-            self.emit_at(now, receiver, ACK, self.seq[receiver], 0, Some(block), sink)?;
-            return Ok(u64::from(self.gap) * 2);
-        }
-        let turn = spoken - u8::from(self.swapped);
-        let first = turn * 2;
-        if first + 2 <= self.lost || self.lost == self.count {
-            let covered = (first + 2).min(self.count);
-            self.received[sender] = place(covered);
-            let flown = if self.swapped && first == 0 { 1 } else { first };
-            self.hear(sender, self.burst_at + u64::from(self.gap) * u64::from(flown));
-            self.emit(now, receiver, ACK, 0, sink)?;
-            if covered == self.count {
-                return Ok(self.rounds(now, habits, random));
-            }
-            let rest_is_lost = covered == self.lost && self.lost + 1 == self.count;
-            return Ok(if rest_is_lost {
-                self.to(Step::Repeat, RTO + self.round_trip())
-            } else {
-                u64::from(self.gap) * 2
-            });
-        }
-        let behind = self.lost + 1 + turn - self.lost / 2;
-        if behind >= self.count {
-            // Nothing came behind the lost segment: silence until the sender's timer. One ACK may be left to say.
-            if self.lost % 2 == 1 {
-                self.hear_front(sender);
-                self.emit(now, receiver, ACK, 0, sink)?;
-            }
-            return Ok(self.to(Step::Repeat, RTO + self.round_trip()));
-        }
-        if self.lost > 0 {
-            self.hear_front(sender);
-        }
-        let block = (place(self.lost + 1), place(behind + 1));
-        self.emit_at(now, receiver, ACK, self.seq[receiver], 0, Some(block), sink)?;
-        self.hear(receiver, now);
-        Ok(if behind + 1 == self.count { self.to(Step::Repeat, self.delay(sender)) } else { u64::from(self.gap) * 2 })
-    }
-
-    /// The receiver has everything before the lost segment. It echoes the first segment after its last ACK (RFC 7323 4.3).
-    const fn hear_front(&mut self, sender: usize) {
-        self.received[sender] = self.base.wrapping_add(self.lost as u32 * self.size as u32);
-        self.hear(sender, self.burst_at + self.gap as u64 * ((self.lost - 1) & !1) as u64);
-    }
-
     /// After a burst: the next, or the end.
-    fn rounds(&mut self, now: u64, habits: &Habits, random: &mut Random) -> u64 {
+    pub(super) fn rounds(&mut self, now: u64, habits: &Habits, random: &mut Random) -> u64 {
         self.index = 0;
         self.left = self.left.saturating_sub(u32::from(self.count));
         match habits.kind {
@@ -497,12 +351,12 @@ impl Talk {
         Ok(self.to(next, self.delay(1 - closer)))
     }
 
-    const fn to(&mut self, step: Step, after: u64) -> u64 {
+    pub(super) const fn to(&mut self, step: Step, after: u64) -> u64 {
         self.tries = 0;
-        self.to_keeping_tries(step, after)
+        self.proceed(step, after)
     }
 
-    const fn to_keeping_tries(&mut self, step: Step, after: u64) -> u64 {
+    pub(super) const fn proceed(&mut self, step: Step, after: u64) -> u64 {
         self.step = step;
         after
     }
@@ -520,11 +374,11 @@ impl Talk {
         self.to(step, self.due.saturating_sub(now).max(least))
     }
 
-    const fn delay(&self, side: usize) -> u64 {
+    pub(super) const fn delay(&self, side: usize) -> u64 {
         self.delay[side] as u64
     }
 
-    const fn round_trip(&self) -> u64 {
+    pub(super) const fn round_trip(&self) -> u64 {
         self.delay(C) + self.delay(S)
     }
 
@@ -535,7 +389,7 @@ impl Talk {
     }
 
     /// The other side has the timestamp of what `side` sent at `at`.
-    const fn hear(&mut self, side: usize, at: u64) {
+    pub(super) const fn hear(&mut self, side: usize, at: u64) {
         self.recent[1 - side] = self.stamp(side, at);
     }
 
@@ -544,7 +398,14 @@ impl Talk {
         self.clock[side].wrapping_add((at / 1000) as u32)
     }
 
-    fn emit<W: Write>(&mut self, at: u64, side: usize, flags: u8, payload: u16, sink: &mut Sink<W>) -> io::Result<()> {
+    pub(super) fn emit<W: Write>(
+        &mut self,
+        at: u64,
+        side: usize,
+        flags: u8,
+        payload: u16,
+        sink: &mut Sink<W>,
+    ) -> io::Result<()> {
         let seq = self.seq[side];
         self.emit_at(at, side, flags, seq, payload, None, sink)?;
         // Data of a burst is heard when it is acknowledged; everything else at once, if not lost.
@@ -553,7 +414,7 @@ impl Talk {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a segment has that many fields")]
-    fn emit_at<W: Write>(
+    pub(super) fn emit_at<W: Write>(
         &mut self,
         at: u64,
         side: usize,
