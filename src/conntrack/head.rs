@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::key::FlowKey;
+use super::key::{Direction, FlowKey};
 use super::packed::{Base, Packed};
 use crate::tcp::segment::{FrameId, HostPort, Segment};
 use crate::time::Timestamp;
@@ -31,16 +31,25 @@ pub struct Key {
 }
 
 impl Key {
-    /// Of a [`FlowKey`], whose ends are of one family.
+    /// Of a segment from `src` to `dst`, ends of one family, and which way it went: the same as [`FlowKey::new`] says, in words.
     #[inline]
-    pub fn of(key: &FlowKey) -> Self {
+    pub fn of(src: &HostPort, dst: &HostPort) -> (Self, Direction) {
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.ip, dst.ip) {
+            let [from, to] =
+                [(from, src.port), (to, dst.port)].map(|(ip, port)| u64::from(ip.to_bits()) << 16 | u64::from(port));
+            let (low, high) = (from.min(to), from.max(to));
+            let ports = (low as u32) << 16 | high as u32 & 0xffff;
+            let key = Self { low: [0, low >> 16], high: [0, high >> 16], ports, v6: false };
+            return (key, if from <= to { Direction::Up } else { Direction::Down });
+        }
         let words = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => [0, u64::from(ip.to_bits())],
             IpAddr::V6(ip) => [(ip.to_bits() >> 64) as u64, ip.to_bits() as u64],
         };
+        let (key, direction) = FlowKey::new(*src, *dst);
         let [low, high] = key.ends();
         let ports = u32::from(low.port) << 16 | u32::from(high.port);
-        Self { low: words(low.ip), high: words(high.ip), ports, v6: low.ip.is_ipv6() || high.ip.is_ipv6() }
+        (Self { low: words(low.ip), high: words(high.ip), ports, v6: true }, direction)
     }
 
     /// The 4-tuple again.
@@ -122,6 +131,17 @@ impl Head {
     pub fn begin(&mut self, chunk: u32, is_syn: bool) {
         self.last = chunk;
         self.place |= 1 | if is_syn { Self::ONLY_SYNS } else { 0 };
+    }
+
+    /// Is it of this 4-tuple?
+    #[inline]
+    pub fn is_of(&self, key: &Key) -> bool {
+        let differ = |a: [u64; 2], b: [u64; 2]| (a[0] ^ b[0]) | (a[1] ^ b[1]);
+        let family = self.is(Self::V6) != key.v6;
+        differ(self.low, key.low)
+            | differ(self.high, key.high)
+            | u64::from((self.ports ^ key.ports) | u32::from(family))
+            == 0
     }
 
     /// Whose it is.

@@ -263,6 +263,17 @@ impl Endpoint {
         (end == ack && self.snd_una != Some(ack)).then_some(ts)
     }
 
+    /// The peer acknowledged `ack` at `ts`: is it one of the first two packets that cover its SYN-ACK?
+    pub fn covered(&mut self, ack: SeqNum, ts: Timestamp) {
+        if self.syn_ack
+            && self.syn_ack_covered[1].is_none()
+            && self.syn_covered_by(ack)
+            && let Some(free) = self.syn_ack_covered.iter_mut().find(|ts| ts.is_none())
+        {
+            *free = Some(ts);
+        }
+    }
+
     /// The peer acknowledged up to `ack` with `seg`.
     pub fn acked(&mut self, ack: SeqNum, seg: &Segment) {
         if self.snd_una.is_none_or(|una| ack.is_after(una)) {
