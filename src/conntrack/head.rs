@@ -204,15 +204,25 @@ mod tests {
     #[test]
     fn a_key_comes_out_again_and_families_differ() {
         let end = |text: &str| text.parse::<std::net::SocketAddr>().map(|s| HostPort::new(s.ip(), s.port())).unwrap();
-        let keys =
-            ["10.0.0.1:5 10.0.0.2:7", "[::a00:1]:5 [::a00:2]:7", "[2001:db8::1]:5 [2001:db8::2]:9"].map(|text| {
-                let (a, b) = text.split_once(' ').unwrap();
-                FlowKey::new(end(a), end(b)).0
-            });
-        let words = keys.map(|key| Key::of(&key));
-        assert_eq!(words.map(|words| words.flow_key()), keys);
-        assert_ne!(words[0], words[1]);
-        let seeds = [1, 2, 3, 4];
-        assert_ne!(words[0].hash(&seeds), words[2].hash(&seeds));
+        let texts = [
+            "10.0.0.1:5 10.0.0.2:7",
+            "10.0.0.1:5 10.0.0.1:4",
+            "10.0.0.1:5 10.0.0.1:5",
+            "[::a00:1]:5 [::a00:2]:7",
+            "[2001:db8::1]:5 [2001:db8::2]:9",
+        ];
+        let mut seen = Vec::new();
+        for text in texts {
+            let (a, b) = text.split_once(' ').map(|(a, b)| (end(a), end(b))).unwrap();
+            for (src, dst) in [(a, b), (b, a)] {
+                let (words, way) = Key::of(&src, &dst);
+                assert_eq!((words.flow_key(), way), FlowKey::new(src, dst));
+                assert_eq!(words.is_self(), a == b);
+                seen.push((words, words.hash(&[1, 2, 3, 4])));
+            }
+        }
+        assert!(seen.chunks(2).all(|both| both[0] == both[1]));
+        let distinct: std::collections::HashSet<u64> = seen.iter().map(|entry| entry.1).collect();
+        assert_eq!(distinct.len(), texts.len());
     }
 }
