@@ -13,6 +13,7 @@ mod mpls;
 mod network;
 mod options;
 mod ppp;
+mod straight;
 mod transport;
 mod tunnel;
 mod view;
@@ -117,8 +118,18 @@ impl Decoder {
 
     /// Decodes one packet. `frame` and `ordinal` are its place in its file and in the run; `ts` is when it passed, for packets
     /// without a timestamp the best guess at it.
+    #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>, frame: FrameId, ordinal: u64, ts: Timestamp) -> Decoded<'a> {
         let stamp = Stamp { ts, ordinal, frame };
+        match straight::find(packet) {
+            Some(straight) if !self.verify_checksums => straight.read(stamp),
+            _ => self.walk(packet, stamp),
+        }
+    }
+
+    /// Any packet, layer by layer.
+    #[inline(never)]
+    fn walk<'a>(&'a mut self, packet: &Packet<'a>, stamp: Stamp) -> Decoded<'a> {
         let mut walk = Walk::default();
         let view = View::new(packet.data, packet.wire_len as usize);
         let mut found = self.find(&mut walk, Layer::Link(packet.link.0), view, stamp);
