@@ -156,27 +156,27 @@ fn transport<'a>(
 }
 
 impl<'a> Straight<'a> {
-    /// What the packet says. The checksum is not looked at.
+    /// Hands what the packet says to `then`. The checksum is not looked at.
     #[inline(always)]
-    pub(super) fn read(self, stamp: Stamp) -> Decoded<'a> {
+    pub(super) fn read<R>(self, stamp: Stamp, then: impl FnOnce(Decoded<'a>) -> R) -> R {
         match self {
-            Self::Tcp(headers) => headers.read(stamp),
-            Self::Udp => Decoded::Skip(Skip::Udp),
+            Self::Tcp(headers) => headers.read(stamp, then),
+            Self::Udp => then(Decoded::Skip(Skip::Udp)),
         }
     }
 }
 
 impl<'a> Headers<'a> {
     #[inline(always)]
-    fn read(self, stamp: Stamp) -> Decoded<'a> {
+    fn read<R>(self, stamp: Stamp, then: impl FnOnce(Decoded<'a>) -> R) -> R {
         // What lies beyond the captured bytes was cut off.
         let (options, payload) = self.behind.split_at_checked(self.header_len - FIXED).unwrap_or((self.behind, &[]));
         // An arm each: met again before they are written, the values would go through memory once more.
         match (self.ip, options::common(options)) {
-            (Ip::V4(ip), Some(options)) => self.v4(ip, options, payload, stamp),
-            (Ip::V4(ip), None) => self.v4(ip, options::parse(options), payload, stamp),
-            (Ip::V6(ip), Some(options)) => self.v6(ip, options, payload, stamp),
-            (Ip::V6(ip), None) => self.v6(ip, options::parse(options), payload, stamp),
+            (Ip::V4(ip), Some(options)) => then(self.v4(ip, options, payload, stamp)),
+            (Ip::V4(ip), None) => then(self.v4(ip, options::parse(options), payload, stamp)),
+            (Ip::V6(ip), Some(options)) => then(self.v6(ip, options, payload, stamp)),
+            (Ip::V6(ip), None) => then(self.v6(ip, options::parse(options), payload, stamp)),
         }
     }
 
