@@ -4,7 +4,7 @@ CARGO ?= cargo
 # One optimised build serves the report and the tests: polars is compiled once.
 RELEASE := --release --locked
 
-.PHONY: help setup build report test kernel-test captures clean
+.PHONY: help setup build report test kernel-test bench captures clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,10 @@ test: setup ## formatting, lints and every test
 
 kernel-test: setup ## what finwait tells against what real kernels did, at three taps, in network namespaces (needs root)
 	python3 tests/kernel/run.py
+
+bench: setup ## what finwait costs against the least that any analysis costs; BENCH="--packets 10_000_000 --keep" for options (needs python3)
+	@command -v python3 >/dev/null || { echo "make bench: python3 is not installed" >&2; exit 1; }
+	CARGO=$(CARGO) python3 benches/run.py $(BENCH)
 
 captures: setup ## make the bundled captures again, with real kernels in network namespaces (needs root)
 	python3 captures/make/make.py

@@ -11,10 +11,12 @@ pub struct Config {
     /// Connections that one tracker holds at most. Beyond it, what is worth least is given up and reported as `evicted`:
     /// finished ones first, then half-open ones, then mid-stream ones, then established ones, the idle longest first.
     pub max_connections: usize,
+    /// Likewise the bytes that they may take.
+    pub max_bytes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { time_wait: Span::from_secs(60), max_connections: 4_000_000 }
+        Self { time_wait: Span::from_secs(60), max_connections: 1 << 24, max_bytes: 3 << 30 }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::config::Config;
 use super::key::{Direction, FlowKey};
-use super::role;
+use super::role::{self, Role};
 use crate::metrics::history::History;
 use crate::metrics::report::report;
 use crate::metrics::rows::{ConnectionReport, Who};
@@ -60,12 +60,16 @@ enum Syn {
     Inside,
 }
 
+fn who(first: &Addressed, role: Role) -> Who {
+    let (client, server) = if role.sender_is_client { (first.src, first.dst) } else { (first.dst, first.src) };
+    Who { client, server, role_known: role.known, vlan: first.vlan, tunnel: first.tunnel }
+}
+
 impl Incarnation {
     fn new(first: &Addressed, direction: Direction) -> Self {
         let role = role::role(first);
-        let (client, server) = if role.sender_is_client { (first.src, first.dst) } else { (first.dst, first.src) };
         Self {
-            who: Who { client, server, role_known: role.known, vlan: first.vlan, tunnel: first.tunnel },
+            who: who(first, role),
             client: if role.sender_is_client { direction } else { direction.reverse() },
             conn: Connection::new(&first.segment, first.src == first.dst),
             transfer: Transfer::new(&first.segment),
@@ -105,8 +109,19 @@ impl Incarnation {
         }
     }
 
-    fn finish(self, config: &Config, finish: Finish) -> ConnectionReport {
-        report(self.conn, self.who, self.transfer, &self.history, config.time_wait, finish)
+    /// Begins anew with another connection, in the same memory.
+    fn renew(&mut self, first: &Addressed, direction: Direction) {
+        let Self { who, client, conn, transfer, history } = self;
+        let role = role::role(first);
+        *who = self::who(first, role);
+        *client = if role.sender_is_client { direction } else { direction.reverse() };
+        conn.renew(&first.segment, first.src == first.dst);
+        *transfer = Transfer::new(&first.segment);
+        history.renew();
+    }
+
+    fn finish(&mut self, config: &Config, finish: Finish) -> ConnectionReport {
+        report(&mut self.conn, self.who, &self.transfer, &self.history, config.time_wait, finish)
     }
 
     /// Is `side` gone by `ts`, so that a new connection may take its place? `syn` is what would begin it, on its way to
@@ -205,7 +220,7 @@ impl Flow {
         }
         let mut next = Incarnation::new(addressed, direction);
         next.feed(direction, seg);
-        let old = std::mem::replace(&mut self.current, next);
+        let mut old = std::mem::replace(&mut self.current, next);
         old.finish(config, Finish::Reuse { side, ts: seg.ts, frame: seg.frame })
     }
 
@@ -289,8 +304,47 @@ impl Flow {
     }
 
     /// Ends the flow.
-    pub fn finish(self, config: &Config, finish: Finish) -> ConnectionReport {
+    pub fn finish(mut self, config: &Config, finish: Finish) -> ConnectionReport {
+        self.report(config, finish)
+    }
+
+    /// What there is to tell once the flow has ended; after it only [`Flow::renew`] makes sense.
+    pub(super) fn report(&mut self, config: &Config, finish: Finish) -> ConnectionReport {
         self.current.finish(config, finish)
+    }
+
+    /// Begins anew with the flow of another key, in the same memory.
+    pub(super) fn renew(&mut self, first: &Addressed, direction: Direction) {
+        self.candidate = None;
+        self.current.renew(first, direction);
+        self.current.feed(direction, &first.segment);
+    }
+
+    /// The places in the run where the current incarnation began and where the next may have begun.
+    pub(super) fn starts(&self) -> [Option<u64>; 2] {
+        let candidate = self.candidate.as_ref().map(|candidate| candidate.new.transfer.ordinal);
+        [Some(self.current.transfer.ordinal), candidate]
+    }
+
+    /// Nothing but the first segment of the current incarnation has come.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.candidate.is_none() && self.current.transfer.packets.iter().sum::<u64>() == 1
+    }
+
+    /// When the last packet passed.
+    pub(super) fn last_ts(&self) -> Timestamp {
+        self.current.transfer.last_ts
+    }
+
+    /// Nothing more is to come: both endpoints are CLOSED or wait for nothing but their timers, or nobody ever answered.
+    pub(super) fn is_over(&self) -> bool {
+        let unanswered = self.current.conn.end(Side::Server).last_seen.is_none() && !self.current.conn.midstream;
+        self.candidate.is_none() && (unanswered || self.worth().0 == 0)
+    }
+
+    /// Begins to load what the next segment will need first.
+    pub(super) fn prefetch(&self) {
+        super::prefetch::prefetch(self);
     }
 
     /// How worthless the flow is to keep, and since when it is idle: what is shed first orders first.

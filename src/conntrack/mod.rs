@@ -2,7 +2,13 @@
 //! In: segments with addresses. Out: one [`ConnectionReport`](crate::metrics::rows::ConnectionReport) a connection.
 
 pub mod config;
+pub mod ended;
 pub mod flow;
+mod head;
+mod index;
 pub mod key;
+mod packed;
+mod prefetch;
 pub mod role;
+mod slab;
 pub mod tracker;

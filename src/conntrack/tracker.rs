@@ -1,55 +1,299 @@
 //! Many flows: the same calls as one flow, plus the table. One tracker a shard.
+//!
+//! A flow begins [packed](super::packed): its segments are kept as they are, and nothing is judged. It is unpacked into a
+//! [`Flow`] when it grows long or when a SYN inside it has to be judged; most end before that, and are told at once.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
-use super::flow::{self, Flow};
+use super::ended::{Closed, Ended, Teller};
+use super::flow::Flow;
+use super::head::{Chunk, Head, IN_CHUNK, Key};
+use super::index::Index;
 use super::key::{Direction, FlowKey};
+use super::packed::{Base, Packed};
+use super::prefetch::prefetch;
+use super::slab::Slab;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
-use crate::tcp::segment::{Addressed, Undelivered};
-use crate::time::Timestamp;
+use crate::tcp::segment::{Addressed, Flags, Segment, Tunnel, Undelivered};
+use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
+
+/// Segments that stay packed. Unpacked, a flow takes as much room as fifty of them.
+const MOST_PACKED: usize = 24;
+/// Segments whose flows are fetched at once, so that the waits for memory overlap.
+pub const FETCHED: usize = 16;
+/// What an unpacked flow takes, with all that hangs on it, about.
+const UNPACKED_BYTES: usize = 5_000;
+/// A connection that has ended is kept this long after its last packet at least: what comes late is still its own.
+const LINGER: Span = Span::from_secs(60);
 
 /// The connections of one shard.
 pub struct Tracker {
     config: Config,
-    flows: HashMap<FlowKey, Box<Flow>, BuildHasherDefault<FlowHasher>>,
+    index: Index,
+    seeds: [u64; 4],
+    heads: Slab<Head>,
+    chunks: Slab<Chunk>,
+    unpacked: Slab<Option<Box<Flow>>>,
+    tunnels: HashMap<u32, Tunnel>,
+    /// By second of packet time: flows to look at then, each with the low bits of its first ordinal.
+    due: BTreeMap<i64, Vec<(u32, u32)>>,
+    ended: Ended,
+    /// For [`Tracker::feed`], which tells at once.
+    teller: Teller,
+    scratch: Vec<Packed>,
     evictions: u64,
+}
+
+/// A segment whose flow is looked for.
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    key: Key,
+    hash: u64,
+    down: bool,
 }
 
 impl Tracker {
     /// An empty table.
     pub fn new(config: Config) -> Self {
-        Self { config, flows: HashMap::default(), evictions: 0 }
+        // Nothing that comes out depends on it; who sends the packets must not be able to choose what collides.
+        let random = RandomState::new();
+        Self {
+            index: Index::new(),
+            seeds: [1_u64, 2, 3, 4].map(|n| random.hash_one(n)),
+            heads: Slab::new(),
+            chunks: Slab::new(),
+            unpacked: Slab::new(),
+            tunnels: HashMap::new(),
+            due: BTreeMap::new(),
+            ended: Ended::default(),
+            teller: Teller::new(config.clone()),
+            scratch: Vec::new(),
+            evictions: 0,
+            config,
+        }
     }
 
     /// Takes one segment, in the order of the capture. Connections that can no longer change go to `out`.
     pub fn feed(&mut self, addressed: &Addressed, out: &mut dyn FnMut(ConnectionReport)) {
-        let (key, direction) = flow::key_of(addressed);
-        match self.flows.entry(key) {
-            Entry::Occupied(mut known) => {
-                if let Some(ended) = known.get_mut().feed(addressed, direction, &self.config) {
-                    out(ended);
+        self.feed_all(std::slice::from_ref(addressed));
+        self.tell(out);
+    }
+
+    /// Takes segments, in the order of the capture. Connections that can no longer change wait for [`Tracker::take`].
+    pub fn feed_all(&mut self, segments: &[Addressed]) {
+        let mut wanted = [Wanted::default(); FETCHED];
+        for some in segments.chunks(FETCHED) {
+            for (wanted, addressed) in wanted.iter_mut().zip(some) {
+                let (key, direction) = FlowKey::new(addressed.src, addressed.dst);
+                let key = Key::of(&key);
+                *wanted = Wanted { key, hash: key.hash(&self.seeds), down: direction == Direction::Down };
+                prefetch(self.index.home(wanted.hash));
+            }
+            if some.len() > 1 {
+                let mut heads = [None; FETCHED];
+                for (head, wanted) in heads.iter_mut().zip(&wanted[..some.len()]) {
+                    *head = self.index.guess(wanted.hash);
+                    if let Some(number) = *head {
+                        prefetch(self.heads.get(number));
+                    }
+                }
+                for number in heads.into_iter().flatten() {
+                    let head = self.heads.get(number);
+                    if !head.is(Head::UNPACKED) {
+                        prefetch(self.chunks.get(head.last));
+                    } else if let Some(flow) = self.unpacked.get(head.last) {
+                        flow.prefetch();
+                    }
                 }
             }
-            Entry::Vacant(free) => {
-                free.insert(Box::new(Flow::new(addressed, direction)));
-                if self.flows.len() > self.config.max_connections {
-                    self.shed(addressed.segment.ts, out);
+            for (wanted, addressed) in wanted.iter().zip(some) {
+                self.feed_one(addressed, wanted);
+            }
+        }
+    }
+
+    #[inline]
+    fn feed_one(&mut self, addressed: &Addressed, wanted: &Wanted) {
+        let heads = &self.heads;
+        match self.index.find(wanted.hash, |number| heads.get(number).key() == wanted.key) {
+            Some(number) => self.feed_known(number, addressed, wanted),
+            None => self.begin(addressed, wanted),
+        }
+    }
+
+    /// The first segment of a flow.
+    fn begin(&mut self, addressed: &Addressed, wanted: &Wanted) {
+        let seg = &addressed.segment;
+        self.ended.starts.push(seg.ordinal);
+        let number = self.heads.insert(Head::new(wanted.key, seg));
+        self.index.insert(wanted.hash, number);
+        self.begin_in(number, addressed, wanted);
+        if self.heads.len() > self.config.max_connections || self.bytes() > self.config.max_bytes {
+            self.shed(seg.ts);
+        }
+    }
+
+    /// The head is there and holds nothing yet.
+    fn begin_in(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
+        let seg = &addressed.segment;
+        let base = Base::of(seg);
+        match Packed::pack(&base, direction(wanted.down), seg) {
+            Some(packed) => {
+                let vlan = addressed.vlan.map_or(0, |vlan| vlan + 1);
+                let segments = [packed; IN_CHUNK];
+                let chunk = self.chunks.insert(Chunk { segments, prev: 0, vlan });
+                self.heads.get_mut(number).begin(chunk, seg.flags.is_bare_syn());
+                if let Some(tunnel) = addressed.tunnel {
+                    self.tunnels.insert(number, tunnel);
                 }
             }
+            None => {
+                let flow = Flow::new(addressed, direction(wanted.down));
+                self.put_unpacked(number, Box::new(flow));
+            }
+        }
+        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            self.look_at(number, seg.ts);
+        }
+    }
+
+    #[inline]
+    fn feed_known(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
+        let seg = &addressed.segment;
+        if seg.flags.has_any(Flags::FIN.or(Flags::RST)) {
+            let head = self.heads.get_mut(number);
+            head.mark(Head::CLOSES);
+            if !head.is(Head::TIMED) {
+                self.look_at(number, seg.ts);
+            }
+        }
+        if !self.append(number, seg, wanted.down) {
+            self.unpack(number);
+            self.feed_unpacked(number, addressed, wanted);
+        }
+    }
+
+    /// Keeps a segment packed, if the flow is and it needs no judging.
+    #[inline]
+    fn append(&mut self, number: u32, seg: &Segment, down: bool) -> bool {
+        let head = self.heads.get_mut(number);
+        let count = head.count();
+        if head.is(Head::UNPACKED) || count == MOST_PACKED {
+            return false;
+        }
+        let chunk = self.chunks.get_mut(head.last);
+        if head.is(Head::ONLY_SYNS) {
+            let first = &chunk.segments[(count - 1) % IN_CHUNK];
+            let same = first.seq() == seg.seq && (first.direction() == Direction::Down) == down;
+            match (seg.flags.is_bare_syn(), same) {
+                (true, true) => {}
+                (true, false) => return false,
+                (false, _) => head.unmark(Head::ONLY_SYNS),
+            }
+        } else if seg.flags.is_bare_syn() {
+            return false;
+        }
+        let Some(packed) = Packed::pack(&head.base(), direction(down), seg) else { return false };
+        match chunk.segments.get_mut(count % IN_CHUNK).filter(|_| !count.is_multiple_of(IN_CHUNK)) {
+            Some(place) => *place = packed,
+            None => {
+                let prev = head.last;
+                let vlan = chunk.vlan;
+                head.last = self.chunks.insert(Chunk { segments: [packed; IN_CHUNK], prev, vlan });
+            }
+        }
+        head.counted();
+        true
+    }
+
+    /// Reads the packed segments of a flow into `scratch`, in order; returns its VLAN.
+    fn read(&mut self, number: u32) -> Option<u16> {
+        let head = self.heads.get(number);
+        let count = head.count();
+        self.scratch.clear();
+        self.scratch.resize(count, Packed::default());
+        let (mut at, mut vlan) = (head.last, 0);
+        for place in (0..count.div_ceil(IN_CHUNK)).rev() {
+            let chunk = self.chunks.get(at);
+            let end = count.min((place + 1) * IN_CHUNK);
+            self.scratch[place * IN_CHUNK..end].copy_from_slice(&chunk.segments[..end - place * IN_CHUNK]);
+            (at, vlan) = (chunk.prev, chunk.vlan);
+        }
+        vlan.checked_sub(1)
+    }
+
+    fn free_chunks(&mut self, number: u32) {
+        let head = self.heads.get(number);
+        let mut at = head.last;
+        for _ in 0..head.count().div_ceil(IN_CHUNK) {
+            at = self.chunks.remove(at).prev;
+        }
+    }
+
+    /// From here on the flow is told segment by segment.
+    #[cold]
+    fn unpack(&mut self, number: u32) {
+        if self.heads.get(number).is(Head::UNPACKED) {
+            return;
+        }
+        let closed = self.closed(number, Finish::Capture(Timestamp::MIN));
+        let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
+        for addressed in closed.rest(&self.scratch) {
+            // Only a SYN ends an incarnation, and those were judged before they were packed.
+            let ended = flow.feed(&addressed.0, addressed.1, &self.config);
+            debug_assert!(ended.is_none());
+        }
+        self.free_chunks(number);
+        self.tunnels.remove(&number);
+        self.put_unpacked(number, flow);
+    }
+
+    fn put_unpacked(&mut self, number: u32, flow: Box<Flow>) {
+        let unpacked = self.unpacked.insert(Some(flow));
+        let head = self.heads.get_mut(number);
+        head.mark(Head::UNPACKED);
+        head.last = unpacked;
+    }
+
+    fn feed_unpacked(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
+        let at = self.heads.get(number).last;
+        let Some(flow) = self.unpacked.get_mut(at) else { return };
+        let before = flow.starts();
+        let ended = flow.feed(addressed, direction(wanted.down), &self.config);
+        let after = flow.starts();
+        if before != after {
+            let known = |start| before.contains(&start);
+            self.ended.starts.extend(after.into_iter().filter(|&start| !known(start)).flatten());
+            self.ended.dropped.extend(before[1].filter(|&start| !after.contains(&Some(start))));
+        }
+        let Some(report) = ended else { return };
+        let begins_anew = flow.is_fresh();
+        self.ended.reports.push(report);
+        if begins_anew {
+            self.unpacked.remove(at);
+            let head = self.heads.get_mut(number);
+            *head = Head::new(head.key(), &addressed.segment);
+            self.begin_in(number, addressed, wanted);
         }
     }
 
     /// Takes an ICMP error that quotes a segment.
     pub fn undelivered(&mut self, icmp: &Undelivered) {
         let (key, direction) = FlowKey::new(icmp.src, icmp.dst);
-        if let Some(flow) = self.flows.get_mut(&key) {
+        let Some(number) = self.number(&key) else { return };
+        self.unpack(number);
+        if let Some(flow) = self.unpacked.get_mut(self.heads.get(number).last) {
             flow.undelivered(icmp, direction);
         }
+    }
+
+    fn number(&self, key: &FlowKey) -> Option<u32> {
+        let key = Key::of(key);
+        self.index.find(key.hash(&self.seeds), |number| self.heads.get(number).key() == key)
     }
 
     /// How many connections were given up so far.
@@ -57,61 +301,174 @@ impl Tracker {
         self.evictions
     }
 
-    /// Gives up the eighth of the table that is worth least, so that the search for it is paid once in many packets.
-    fn shed(&mut self, now: Timestamp, out: &mut dyn FnMut(ConnectionReport)) {
-        let mut worth: Vec<_> = self.flows.iter().map(|(key, flow)| (flow.worth(), *key)).collect();
-        worth.sort_unstable();
-        for (_, key) in worth.iter().take((worth.len() / 8).max(1)) {
-            if let Some(flow) = self.flows.remove(key) {
-                self.evictions += 1;
-                out(flow.finish(&self.config, Finish::Evicted(now)));
+    /// What has ended since this was last asked for.
+    pub fn take(&mut self) -> Ended {
+        std::mem::take(&mut self.ended)
+    }
+
+    fn tell(&mut self, out: &mut dyn FnMut(ConnectionReport)) {
+        if self.ended.is_empty() {
+            return;
+        }
+        let ended = self.take();
+        ended.items().for_each(|item| out(self.teller.report(&ended, item)));
+    }
+
+    /// A flow is looked at again when it has been silent long enough to be over.
+    fn look_at(&mut self, number: u32, ts: Timestamp) {
+        let head = self.heads.get_mut(number);
+        head.mark(Head::TIMED);
+        let second = ts.plus(self.config.time_wait.max(LINGER)).as_nanos().div_euclid(NANOS_PER_SEC);
+        let place = head.base().ordinal as u32;
+        self.due.entry(second).or_default().push((number, place));
+    }
+
+    /// Lets go of the connections that are over, and whose last packet passed long enough before `now` for nothing more to be theirs.
+    pub fn expire(&mut self, now: Timestamp) {
+        let before = now.as_nanos().div_euclid(NANOS_PER_SEC);
+        while let Some(first) = self.due.first_entry().filter(|first| *first.key() < before) {
+            for (number, place) in first.remove() {
+                let head = self.heads.get(number);
+                if head.base().ordinal as u32 == place && head.is(Head::TIMED) {
+                    self.look(number, now);
+                }
             }
         }
     }
 
-    /// Ends the capture at `end`, the timestamp of its last packet of any kind: every open connection goes to `out`, in
-    /// no particular order.
-    pub fn finish(self, end: Timestamp, out: &mut dyn FnMut(ConnectionReport)) {
-        for (_, flow) in self.flows {
-            out(flow.finish(&self.config, Finish::Capture(end)));
+    fn look(&mut self, number: u32, now: Timestamp) {
+        let (last, over) = self.standing(number);
+        let linger = self.config.time_wait.max(LINGER);
+        if last.plus(linger) > now {
+            self.look_at(number, last);
+        } else if over {
+            self.end(number, Finish::Capture(now));
+        } else {
+            // It goes on in silence; the next FIN or RST has it looked at again.
+            self.heads.get_mut(number).unmark(Head::TIMED);
         }
     }
 
-    /// The flow of a segment, if it is known.
-    pub fn flow(&self, addressed: &Addressed) -> Option<(&Flow, Direction)> {
-        let (key, direction) = flow::key_of(addressed);
-        self.flows.get(&key).map(|flow| (&**flow, direction))
+    /// When a flow's last packet passed, and whether nothing more is to come: both FINs are acknowledged, or an RST was the last word, or
+    /// nobody ever answered.
+    fn standing(&mut self, number: u32) -> (Timestamp, bool) {
+        let head = self.heads.get(number);
+        if head.is(Head::UNPACKED) {
+            let Some(flow) = self.unpacked.get(head.last) else { return (Timestamp::MAX, false) };
+            return (flow.last_ts(), flow.is_over());
+        }
+        let (base, only_syns, alone) = (head.base(), head.is(Head::ONLY_SYNS), head.key().is_self());
+        self.read(number);
+        let last = self.scratch.iter().map(|packed| packed.ts(&base)).max().unwrap_or(base.ts);
+        (last, only_syns || super::packed::is_over(&self.scratch, alone))
+    }
+
+    /// A packed flow, with its segments in `scratch`, for whoever tells it.
+    fn closed(&mut self, number: u32, finish: Finish) -> Closed {
+        let vlan = self.read(number);
+        let head = self.heads.get(number);
+        let tunnel = self.tunnels.get(&number).copied();
+        Closed { key: head.key().flow_key(), first: head.base(), vlan, tunnel, finish, segments: 0..self.scratch.len() }
+    }
+
+    /// Ends a flow and forgets it.
+    fn end(&mut self, number: u32, finish: Finish) {
+        let head = *self.heads.get(number);
+        if head.is(Head::UNPACKED) {
+            if let Some(flow) = self.unpacked.remove(head.last) {
+                self.ended.dropped.extend(flow.starts()[1]);
+                self.ended.reports.push(flow.finish(&self.config, finish));
+            }
+        } else {
+            let closed = self.closed(number, finish);
+            self.ended.push(closed, &self.scratch);
+            self.free_chunks(number);
+            self.tunnels.remove(&number);
+        }
+        self.index.remove(head.key().hash(&self.seeds), number);
+        self.heads.remove(number);
+    }
+
+    /// What the flows take.
+    fn bytes(&self) -> usize {
+        self.heads.len() * (size_of::<Head>() + 12)
+            + self.chunks.len() * size_of::<Chunk>()
+            + self.unpacked.len() * UNPACKED_BYTES
+    }
+
+    /// Gives up the eighth of the table that is worth least, so that the search for it is paid once in many packets.
+    #[cold]
+    fn shed(&mut self, now: Timestamp) {
+        let mut worth: Vec<_> = Vec::with_capacity(self.heads.len());
+        for number in self.numbers() {
+            worth.push((self.worth(number), number));
+        }
+        let some = (worth.len() / 8).max(1);
+        // Equal ones by their first packet, so that what is given up depends on the packets alone.
+        let order = |&(worth, number): &((u8, Timestamp), u32)| (worth, self.heads.get(number).base().ordinal);
+        worth.select_nth_unstable_by_key(some - 1, order);
+        worth.truncate(some);
+        for (_, number) in worth {
+            self.evictions += 1;
+            self.end(number, Finish::Evicted(now));
+        }
+    }
+
+    /// How worthless a flow is to keep, and since when it is idle: what is shed first orders first.
+    fn worth(&mut self, number: u32) -> (u8, Timestamp) {
+        let head = *self.heads.get(number);
+        if let Some(flow) = self.unpacked_flow(&head) {
+            return flow.worth();
+        }
+        let (last, over) = self.standing(number);
+        let class = match (over && !head.is(Head::ONLY_SYNS), &self.scratch[..]) {
+            (true, _) => 0,
+            (_, some) if !super::packed::is_established(some) && some[0].flags().has_all(Flags::SYN) => 1,
+            (_, some) if !some[0].flags().is_bare_syn() => 2,
+            _ => 3,
+        };
+        (class, last)
+    }
+
+    fn unpacked_flow(&self, head: &Head) -> Option<&Flow> {
+        if head.is(Head::UNPACKED) { self.unpacked.get(head.last).as_deref() } else { None }
+    }
+
+    fn numbers(&self) -> Vec<u32> {
+        self.heads.places().filter(|(_, head)| head.is_taken()).map(|(number, _)| number).collect()
+    }
+
+    /// The capture is over. Returns the open connections, in the order of their first segments, for [`Tracker::end_some`]; what ended before
+    /// waits for [`Tracker::take`].
+    pub fn close(&mut self) -> Vec<(u64, u32)> {
+        // A SYN whose meaning nothing has shown by now began no connection.
+        let flows = self.unpacked.places().filter_map(|(_, flow)| flow.as_ref());
+        self.ended.dropped.extend(flows.filter_map(|flow| flow.starts()[1]));
+        let mut open: Vec<_> =
+            self.numbers().into_iter().map(|number| (self.heads.get(number).base().ordinal, number)).collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// Ends the capture at `end`, the timestamp of its last packet of any kind, for some of the open connections.
+    pub fn end_some(&mut self, open: &[(u64, u32)], end: Timestamp) -> Ended {
+        for &(_, number) in open {
+            self.end(number, Finish::Capture(end));
+        }
+        self.take()
+    }
+
+    /// Ends the capture at `end`: every open connection goes to `out`.
+    pub fn finish(mut self, end: Timestamp, out: &mut dyn FnMut(ConnectionReport)) {
+        let open = self.close();
+        self.tell(out);
+        for some in open.chunks(1 << 12) {
+            let ended = self.end_some(some, end);
+            ended.items().for_each(|item| out(self.teller.report(&ended, item)));
+        }
     }
 }
 
-/// The table's hasher: folds the key's words as [`FlowKey::flow_hash`] does, which is seedless and cheap. A hostile sender
-/// could aim at one bucket; hashbrown's groups and the cap on connections bound what that costs.
-#[derive(Default)]
-pub struct FlowHasher(u64);
-
-impl Hasher for FlowHasher {
-    fn finish(&self) -> u64 {
-        let hash = (self.0 ^ self.0 >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        hash ^ hash >> 33
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u16(&mut self, word: u16) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
+const fn direction(down: bool) -> Direction {
+    if down { Direction::Down } else { Direction::Up }
 }

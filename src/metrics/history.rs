@@ -29,6 +29,13 @@ impl History {
         &self.text
     }
 
+    /// None yet, in the same memory.
+    pub fn renew(&mut self) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        *self = Self { text, ..Self::default() };
+    }
+
     /// Takes a segment.
     pub fn add(&mut self, side: Side, seg: &Segment, outcome: &Outcome) {
         let (syn, fin, rst) =

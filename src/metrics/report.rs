@@ -13,9 +13,9 @@ use crate::time::Span;
 
 /// The rows of one connection, which is over.
 pub fn report(
-    mut conn: Connection,
+    conn: &mut Connection,
     who: Who,
-    transfer: Transfer,
+    transfer: &Transfer,
     history: &History,
     time_wait: Span,
     finish: Finish,
@@ -25,28 +25,28 @@ pub fn report(
         conn.replaced(side, ts);
     }
     conn.settle_silence(finish.ts());
-    let opened = handshake::opening(&conn);
+    let opened = handshake::opening(conn);
     let silent_server = conn.end(Side::Server).last_sent.is_none();
     if silent_server && !conn.midstream && conn.life.entry(Side::Server, State::Established).is_none() {
         conn.life.erase(Side::Server);
     }
-    give_up::give_up(&mut conn, finish.ts());
-    time_wait::expire(&mut conn, time_wait, finish);
-    bound_timers(&mut conn);
+    give_up::give_up(conn, finish.ts());
+    time_wait::expire(conn, time_wait, finish);
+    bound_timers(conn);
     conn.life.settle_bounds();
 
-    let active_closer = teardown::active_closer(&conn);
+    let active_closer = teardown::active_closer(conn);
     let closing = match finish {
         Finish::Evicted(_) => Closing::Evicted,
-        _ => teardown::closing(&conn, active_closer),
+        _ => teardown::closing(conn, active_closer),
     };
-    let fins = Side::BOTH.map(|side| teardown::fin_retransmissions(&conn, side));
-    let stays = Side::BOTH.map(|side| time_wait::stay(&conn, side, time_wait));
+    let fins = Side::BOTH.map(|side| teardown::fin_retransmissions(conn, side));
+    let stays = Side::BOTH.map(|side| time_wait::stay(conn, side, time_wait));
     let states = Side::BOTH.map(|side| conn.state(side).filter(|&state| state != State::Listen));
     let closed = Side::BOTH.map(|side| conn.end(side).fin_end.is_some());
     let reset = Side::BOTH.map(|side| conn.reset.is_some_and(|reset| reset.side == side && !reset.after_close));
     let established = Side::BOTH.into_iter().any(|side| conn.life.entry(side, State::Established).is_some());
-    let held_off_since = accept_queue::held_off_since(&conn);
+    let held_off_since = accept_queue::held_off_since(conn);
 
     let connection = ConnectionRow {
         conn_id: 0,
@@ -70,7 +70,7 @@ pub fn report(
         active_closer,
         states,
         fin_retransmissions: [fins[0].len() as u64, fins[1].len() as u64],
-        close_wait_ns: Side::BOTH.map(|side| teardown::close_wait_ns(&conn, side, finish.ts())),
+        close_wait_ns: Side::BOTH.map(|side| teardown::close_wait_ns(conn, side, finish.ts())),
         retransmissions: transfer.retransmissions,
         conn_state: history::conn_state(history.text(), established, closed, reset),
         history: history.text().to_owned(),
@@ -78,10 +78,10 @@ pub fn report(
         syn_ack_retransmissions: transfer.syn_ack_repeats[Side::Server.index()],
         accept_queue_overflow: conn.accept_queue_overflow,
         syn_wait_ns: opened.syn_wait_ns,
-        accept_wait_ns: accept_queue::accept_wait_ns(&conn, held_off_since),
+        accept_wait_ns: accept_queue::accept_wait_ns(conn, held_off_since),
         who,
     };
-    let transitions = Side::BOTH.into_iter().flat_map(|side| transitions(&conn, side)).collect();
+    let transitions = Side::BOTH.into_iter().flat_map(|side| transitions(conn, side)).collect();
     let anomalies = conn
         .anomalies
         .iter()

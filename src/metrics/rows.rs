@@ -124,7 +124,7 @@ words! {
 }
 
 /// Who the two endpoints of a connection are, as far as its packets tell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Who {
     /// The side that opened.
     pub client: HostPort,
@@ -393,6 +393,17 @@ pub struct ConnectionReport {
     pub time_wait: Vec<TimeWaitRow>,
     /// By first occurrence.
     pub anomalies: Vec<AnomalyRow>,
+}
+
+impl ConnectionReport {
+    /// Gives the connection its `conn_id`, in all its rows.
+    pub fn number(&mut self, conn_id: u64) {
+        self.connection.conn_id = conn_id;
+        self.transitions.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.fin_retransmissions.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.time_wait.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.anomalies.iter_mut().for_each(|row| row.conn_id = Some(conn_id));
+    }
 }
 
 /// Everything a run found: the contents of all tables.

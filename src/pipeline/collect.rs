@@ -19,43 +19,30 @@ pub struct Asked {
     pub port_range: PortRange,
 }
 
-/// Numbers the connections from 1 in the order of their first packet, orders every row, and folds them into the tables of
+/// Puts connections in the order of their numbers, orders every row, and folds them into the tables of
 /// listeners, ports and states over time. `capture` is when it began and ended, where any packet tells.
 pub fn tables(mut reports: Vec<ConnectionReport>, capture: Option<(Timestamp, Timestamp)>, asked: Asked) -> Tables {
-    reports.sort_by_key(|report| report.ordinal);
+    reports.sort_by_key(|report| report.connection.conn_id);
     let mut tables = Tables::default();
     let mut listeners = Listeners::default();
     let mut census = Census::default();
-    for (conn_id, report) in (1..).zip(reports) {
+    for report in reports {
         listeners.add(&report);
         census.add(&report);
         let ConnectionReport {
             ordinal: _,
             waiting: _,
-            mut connection,
+            connection,
             transitions,
             fin_retransmissions,
             time_wait,
             anomalies,
         } = report;
-        connection.conn_id = conn_id;
         tables.connections.push(connection);
-        tables.transitions.extend(transitions.into_iter().map(|mut row| {
-            row.conn_id = conn_id;
-            row
-        }));
-        tables.fin_retransmissions.extend(fin_retransmissions.into_iter().map(|mut row| {
-            row.conn_id = conn_id;
-            row
-        }));
-        tables.time_wait.extend(time_wait.into_iter().map(|mut row| {
-            row.conn_id = conn_id;
-            row
-        }));
-        tables.anomalies.extend(anomalies.into_iter().map(|mut row| {
-            row.conn_id = Some(conn_id);
-            row
-        }));
+        tables.transitions.extend(transitions);
+        tables.fin_retransmissions.extend(fin_retransmissions);
+        tables.time_wait.extend(time_wait);
+        tables.anomalies.extend(anomalies);
     }
     // Connections come in order, so these sorts move rows within one only.
     tables.transitions.sort_by_key(|row| (row.conn_id, row.side, row.step));
@@ -80,7 +67,7 @@ mod tests {
 
     fn report(ordinal: u64, anomalies: Vec<AnomalyRow>) -> ConnectionReport {
         let end = |port| HostPort::new([10, 0, 0, 1].into(), port);
-        ConnectionReport {
+        let mut report = ConnectionReport {
             ordinal,
             waiting: Waiting::default(),
             connection: ConnectionRow {
@@ -120,7 +107,9 @@ mod tests {
             fin_retransmissions: Vec::new(),
             time_wait: Vec::new(),
             anomalies,
-        }
+        };
+        report.number(ordinal + 1);
+        report
     }
 
     const ASKED: Asked =
@@ -139,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_numbered_by_their_first_packet() {
+    fn connections_come_in_the_order_of_their_numbers() {
         let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())], None, ASKED);
         let found: Vec<_> = tables.connections.iter().map(|row| (row.conn_id, row.first_frame.number())).collect();
-        assert_eq!(found, [(1, 3), (2, 6), (3, 8)]);
+        assert_eq!(found, [(3, 3), (6, 6), (8, 8)]);
     }
 
     #[test]

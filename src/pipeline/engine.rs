@@ -5,7 +5,8 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use super::collect;
-use super::shards::Shards;
+use super::shards::{Shards, Tick};
+use super::sink::{Kept, Sink};
 use crate::capture::Packet;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::SkipCounts;
@@ -41,11 +42,21 @@ pub struct Analysis {
     pub summary: Summary,
 }
 
-/// A run in progress.
-pub struct Engine {
+/// Packets before connections that are over may leave the table. A capture that is no longer than this is told as a whole.
+const WHOLE: u64 = 1 << 20;
+/// Packet time between two ticks.
+const TICK: Span = Span::from_secs(1);
+/// Packets between two ticks where time stands still.
+const TICK_PACKETS: u64 = 1 << 18;
+
+/// A run in progress, whose connections go into a sink.
+pub struct Engine<S: Sink> {
     options: Options,
     decoder: Decoder,
-    shards: Shards,
+    shards: Shards<S>,
+    stream: bool,
+    /// When the last tick was: its packet time and how many packets had come.
+    ticked: (Timestamp, u64),
     /// The last timestamp of each input, for packets that have none of their own.
     clocks: Vec<Timestamp>,
     packets: u64,
@@ -55,21 +66,23 @@ pub struct Engine {
     last_ts: Option<Timestamp>,
 }
 
-impl Engine {
-    /// Ready for the first packet.
+impl<S: Sink + 'static> Engine<S> {
+    /// Ready for the first packet. `stream`: someone waits for what has ended.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub fn start(options: Options, sink: S, stream: bool) -> io::Result<Self> {
         let config = Config { time_wait: options.time_wait, ..Config::default() };
-        let shards = Shards::start(options.threads, &config)?;
+        let shards = Shards::start(options.threads, &config, sink, stream)?;
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;
         Ok(Self {
             decoder,
             options,
             shards,
+            stream,
+            ticked: (Timestamp::MIN, 0),
             clocks: Vec::new(),
             packets: 0,
             segments: 0,
@@ -79,8 +92,10 @@ impl Engine {
         })
     }
 
-    /// Takes the next packet of the run; `file` is its input's place on the command line, from 0.
-    pub fn packet(&mut self, file: u16, packet: &Packet<'_>) {
+    /// Takes the next packet of the run; `file` is its input's place on the command line, from 0. Returns whether there is any use in
+    /// giving it more: not if the sink has refused something.
+    #[inline]
+    pub fn packet(&mut self, file: u16, packet: &Packet<'_>) -> bool {
         let ts = self.clock(file, packet.ts);
         let frame = FrameId::new(file, packet.number);
         match self.decoder.decode(packet, frame, self.packets, ts) {
@@ -92,6 +107,17 @@ impl Engine {
             Decoded::Skip(skip) => self.skipped.add(skip),
         }
         self.packets += 1;
+        let (then, before) = self.ticked;
+        let apart = ts.since(then);
+        if apart >= TICK || apart < Span::ZERO || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
+    }
+
+    /// What has ended leaves. Ticks depend on the packets alone, so that the tables do.
+    #[cold]
+    fn tick(&mut self, now: Timestamp) -> bool {
+        self.ticked = (now, self.packets);
+        let long = self.stream || self.packets >= WHOLE;
+        !long || self.shards.tick(Tick { now, expire: true })
     }
 
     /// The packet's time: its own, else that of the packet before it in its input, else the epoch.
@@ -122,12 +148,13 @@ impl Engine {
     }
 
     /// Ends the run. `captures` are its inputs, in the order of the command line.
-    pub fn finish(self, captures: Vec<CaptureInfo>) -> Analysis {
+    ///
+    /// # Errors
+    ///
+    /// Why the sink refused a connection.
+    pub fn finish(self, captures: Vec<CaptureInfo>) -> Result<(S, Summary), S::Error> {
         let end = self.last_ts.unwrap_or_default();
-        let found = self.shards.finish(end);
-        let Options { bucket, time_wait, port_range, .. } = self.options;
-        let asked = collect::Asked { bucket, time_wait, port_range };
-        let tables = collect::tables(found.reports, self.first_ts.zip(self.last_ts), asked);
+        let (sink, evictions) = self.shards.finish(end)?;
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("port_range", self.options.port_range.to_string()));
@@ -139,11 +166,21 @@ impl Engine {
             packets: self.packets,
             tcp_segments: self.segments,
             skipped: self.skipped.iter().map(|(skip, count)| (skip.name(), count)).collect(),
-            evictions: found.evictions,
+            evictions,
             first_ts: self.first_ts,
             last_ts: self.last_ts,
             options,
         };
-        Analysis { tables, summary }
+        Ok((sink, summary))
+    }
+}
+
+impl Engine<Kept> {
+    /// Ends the run with all its tables in memory.
+    pub fn analysis(self, captures: Vec<CaptureInfo>) -> Analysis {
+        let Options { bucket, time_wait, port_range, .. } = self.options;
+        let asked = collect::Asked { bucket, time_wait, port_range };
+        let Ok((Kept(reports), summary)) = self.finish(captures);
+        Analysis { tables: collect::tables(reports, summary.first_ts.zip(summary.last_ts), asked), summary }
     }
 }

@@ -11,6 +11,7 @@ use super::engine::{Engine, Options};
 use super::interrupt::Interrupt;
 use super::offline::{Finished, capture_info};
 use super::progress::Progress;
+use super::sink::Kept;
 use crate::capture::error::grouped;
 use crate::capture::live::Live;
 use crate::capture::write::PcapngWriter;
@@ -94,7 +95,7 @@ pub fn run(
     interrupt: &Interrupt,
     progress: bool,
 ) -> Result<Finished, Error> {
-    let mut engine = Engine::start(options).map_err(Error::Thread)?;
+    let mut engine = Engine::start(options, Kept::default(), true).map_err(Error::Thread)?;
     let watch = Stopwatch::start();
     let mut progress = Progress::new(progress, None);
     let mut stopped = Vec::new();
@@ -143,5 +144,5 @@ pub fn run(
         keep.finish(&mut live, engine.packets());
         stopped.extend(keep.failed.take());
     }
-    Ok(Finished { analysis: engine.finish(vec![capture_info(info, error)]), stopped })
+    Ok(Finished { analysis: engine.analysis(vec![capture_info(info, error)]), stopped })
 }

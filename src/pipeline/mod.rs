@@ -10,4 +10,7 @@ pub mod progress;
 pub mod single;
 
 mod collect;
+mod numbers;
 mod shards;
+pub mod sink;
+mod telling;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::engine::{Analysis, Engine, Options};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::sink::Kept;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
 use crate::capture::{CaptureError, Info, Merge, Merged, Savefile, Source};
@@ -67,7 +68,7 @@ pub struct Finished {
 ///
 /// When the system gives no thread.
 pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
-    let mut engine = Engine::start(options).map_err(Error::Thread)?;
+    let mut engine = Engine::start(options, Kept::default(), false).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
     let mut positions: Vec<Position> = Vec::new();
@@ -124,7 +125,7 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
             *slot = capture_info(info, error);
         }
     }
-    Ok(Finished { analysis: engine.finish(infos), stopped })
+    Ok(Finished { analysis: engine.analysis(infos), stopped })
 }
 
 /// What the summary says of a source.

@@ -1,111 +1,235 @@
-//! Connections spread over threads by their flow's hash. In: segments in the order of the capture. Out: every
-//! connection's report, in no order. One thread owns a flow, so each flow sees its segments in order.
+//! Connections spread over threads by their flow's hash. In: segments in the order of the capture. Out: what ended, tick by tick, for whoever
+//! tells it. One thread owns a flow, so each flow sees its segments in order.
+//!
+//! ```text
+//! one thread     reader, table, telling
+//! two            reader, table ─▶ telling
+//! three          reader, table ─▶ telling ─▶ one that helps it
+//! four and more  reader ─▶ tables (half of the rest) ─▶ telling ─▶ those that help it
+//! ```
 
 use std::io;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use super::sink::Sink;
+use super::telling::{Rest, Telling};
+use crate::conntrack::ended::Ended;
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::{Config, Tracker};
-use crate::metrics::rows::ConnectionReport;
 use crate::tcp::segment::{Addressed, HostPort, Undelivered};
 use crate::time::Timestamp;
 
 /// Segments a thread is given at once: enough to make handing over cheap, few enough to stay in a cache.
-const BATCH: usize = 512;
-
+const BATCH: usize = 256;
+/// Segments that the reader's own table is given at once.
+const OWN_BATCH: usize = 64;
 /// Batches that may wait for a thread; the reader waits when they are full, so memory is bounded.
-const QUEUE: usize = 8;
+const QUEUE: usize = 16;
+/// Ticks whose connections may wait to be told.
+const TICKS: usize = 2;
+/// Connections that leave a table at once when the capture is over.
+const PORTION: usize = 1 << 13;
 
-/// What a tracker found.
-#[derive(Default)]
-pub struct Found {
-    /// A report for every connection, in no order.
-    pub reports: Vec<ConnectionReport>,
-    /// Connections given up to stay within memory.
-    pub evictions: u64,
-}
-
-/// What a tracker is told.
+/// What a table is told.
 enum Item {
     Segment(Addressed),
     Undelivered(Undelivered),
 }
 
-/// What a thread is sent.
+/// What a thread with a table is sent.
 enum Work {
     Batch(Vec<Item>),
+    Tick(Tick),
     End(Timestamp),
 }
 
-/// The connection table in one or several parts.
-pub struct Shards(Parts);
+/// A moment at which what has ended leaves the tables.
+#[derive(Clone, Copy)]
+pub struct Tick {
+    /// The packet time.
+    pub now: Timestamp,
+    /// Connections that are long over are let go.
+    pub expire: bool,
+}
 
-enum Parts {
-    Inline { tracker: Box<Tracker>, reports: Vec<ConnectionReport> },
+/// What a table gives up to be told.
+enum Left {
+    /// Since the last tick.
+    Tick(Ended),
+    /// Since the last tick, of which there is no other; and how many connections were given up for want of memory.
+    Last(Ended, u64),
+    /// A part of what was still open.
+    Rest(Ended),
+}
+
+/// The connection table in one or several parts, and the telling.
+pub struct Shards<S: Sink> {
+    front: Front,
+    back: Back<S>,
+}
+
+enum Front {
+    Here { tracker: Box<Tracker>, segments: Vec<Addressed> },
     Threads(Vec<Shard>),
 }
+
+enum Back<S: Sink> {
+    Here(Box<Telling<S>>),
+    /// `to` is there while the table is the caller's own.
+    Thread {
+        to: Option<SyncSender<Left>>,
+        failed: Arc<AtomicBool>,
+        thread: JoinHandle<Told<S>>,
+    },
+}
+
+/// What came of the run: the sink, or why it refused to go on; and how many connections were given up.
+type Told<S> = (Result<S, <S as Sink>::Error>, u64);
 
 struct Shard {
     filling: Vec<Item>,
     full: SyncSender<Work>,
     empty: Receiver<Vec<Item>>,
-    thread: Option<JoinHandle<Found>>,
+    thread: JoinHandle<()>,
 }
 
-impl Shards {
-    /// As many parts as asked for; one runs in the caller's thread.
+impl<S: Sink + 'static> Shards<S> {
+    /// With so many threads in all. `stream`: what has ended is told at every tick.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(count: NonZeroUsize, config: &Config) -> io::Result<Self> {
-        // The cap is the run's: each shard has its part of it.
-        let config = Config { max_connections: config.max_connections.div_ceil(count.get()), ..config.clone() };
-        if count.get() == 1 {
-            let tracker = Box::new(Tracker::new(config));
-            return Ok(Self(Parts::Inline { tracker, reports: Vec::new() }));
+    pub fn start(threads: NonZeroUsize, config: &Config, sink: S, stream: bool) -> io::Result<Self> {
+        let threads = threads.get();
+        let tables = if threads < 4 { 1 } else { (threads - 2) / 2 };
+        // The caps are the run's: each table has its part of them.
+        let config = Config {
+            max_connections: config.max_connections.div_ceil(tables),
+            max_bytes: config.max_bytes.div_ceil(tables),
+            ..config.clone()
+        };
+        let here =
+            || Front::Here { tracker: Box::new(Tracker::new(config.clone())), segments: Vec::with_capacity(OWN_BATCH) };
+        if threads == 1 {
+            let telling = Telling::start(sink, &config, 0, stream)?;
+            return Ok(Self { front: here(), back: Back::Here(Box::new(telling)) });
         }
-        let shards = (0..count.get()).map(|number| Shard::start(number, config.clone())).collect::<io::Result<_>>()?;
-        Ok(Self(Parts::Threads(shards)))
+        let own = threads < 4;
+        let helpers = if own { threads - 2 } else { threads - 2 - tables };
+        let telling = Telling::start(sink, &config, helpers, stream)?;
+        let failed = Arc::new(AtomicBool::new(false));
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..tables).map(|_| sync_channel(TICKS)).unzip();
+        let noted = Arc::clone(&failed);
+        let thread = thread::Builder::new().name("rows".into()).spawn(move || tell(telling, receivers, &noted))?;
+        let mut senders = senders.into_iter();
+        let (front, to) = if own {
+            (here(), senders.next())
+        } else {
+            let shards = senders.enumerate().map(|(number, left)| Shard::start(number, config.clone(), left));
+            (Front::Threads(shards.collect::<io::Result<_>>()?), None)
+        };
+        Ok(Self { front, back: Back::Thread { to, failed, thread } })
     }
 
     /// Takes a segment, in the order of the capture.
+    #[inline]
     pub fn segment(&mut self, addressed: &Addressed) {
-        match &mut self.0 {
-            Parts::Inline { tracker, reports } => tracker.feed(addressed, &mut |report| reports.push(report)),
-            Parts::Threads(shards) => route(shards, addressed.src, addressed.dst, Item::Segment(*addressed)),
+        match &mut self.front {
+            Front::Here { tracker, segments } => {
+                segments.push(*addressed);
+                if segments.len() == OWN_BATCH {
+                    tracker.feed_all(segments);
+                    segments.clear();
+                }
+            }
+            Front::Threads(shards) => route(shards, addressed.src, addressed.dst, Item::Segment(*addressed)),
         }
     }
 
     /// Takes an ICMP error about a segment; it goes where the segment's flow is.
     pub fn undelivered(&mut self, icmp: &Undelivered) {
-        match &mut self.0 {
-            Parts::Inline { tracker, .. } => tracker.undelivered(icmp),
-            Parts::Threads(shards) => route(shards, icmp.src, icmp.dst, Item::Undelivered(*icmp)),
+        match &mut self.front {
+            Front::Here { tracker, segments } => {
+                tracker.feed_all(segments);
+                segments.clear();
+                tracker.undelivered(icmp);
+            }
+            Front::Threads(shards) => route(shards, icmp.src, icmp.dst, Item::Undelivered(*icmp)),
         }
     }
 
-    /// Ends the capture at `end`.
-    pub fn finish(self, end: Timestamp) -> Found {
-        match self.0 {
-            Parts::Inline { tracker, reports } => ended(*tracker, end, reports),
-            Parts::Threads(mut shards) => {
+    /// Lets what has ended leave the tables. Returns whether there is any use in going on: not if the sink has refused something.
+    pub fn tick(&mut self, tick: Tick) -> bool {
+        match &mut self.front {
+            Front::Here { tracker, segments } => {
+                tracker.feed_all(segments);
+                segments.clear();
+                let ended = ended(tracker, tick);
+                match &mut self.back {
+                    Back::Here(telling) => telling.tick([ended]),
+                    Back::Thread { to, .. } => {
+                        if let Some(to) = to {
+                            // Only a thread that has panicked does not take it; that shows when it is waited for.
+                            let _ = to.send(Left::Tick(ended));
+                        }
+                    }
+                }
+            }
+            Front::Threads(shards) => {
+                for shard in shards {
+                    shard.hand_over();
+                    shard.send(Work::Tick(tick));
+                }
+            }
+        }
+        match &self.back {
+            Back::Here(telling) => !telling.failed(),
+            Back::Thread { failed, thread, .. } => !failed.load(Ordering::Relaxed) && !thread.is_finished(),
+        }
+    }
+
+    /// Ends the capture at `end`. Returns the sink and how many connections were given up to stay within memory.
+    ///
+    /// # Errors
+    ///
+    /// Why the sink refused something.
+    pub fn finish(self, end: Timestamp) -> Result<(S, u64), S::Error> {
+        let (told, evictions) = match (self.front, self.back) {
+            (Front::Here { mut tracker, segments }, Back::Here(telling)) => {
+                tracker.feed_all(&segments);
+                let (open, last, evictions) = (tracker.close(), tracker.take(), tracker.evictions());
+                let rest: Rest = Box::new(rest(*tracker, open, end));
+                (telling.finish([last], vec![rest]), evictions)
+            }
+            (Front::Here { mut tracker, segments }, Back::Thread { to, thread, .. }) => {
+                tracker.feed_all(&segments);
+                if let Some(to) = to {
+                    leave(*tracker, end, &to);
+                }
+                join(thread)
+            }
+            (Front::Threads(mut shards), Back::Thread { thread, .. }) => {
                 for shard in &mut shards {
                     shard.hand_over();
                     shard.send(Work::End(end));
                 }
-                shards.iter_mut().map(Shard::join).fold(Found::default(), |mut all, found| {
-                    all.reports.extend(found.reports);
-                    all.evictions += found.evictions;
-                    all
-                })
+                shards.into_iter().for_each(|shard| join(shard.thread));
+                join(thread)
             }
-        }
+            (Front::Threads(_), Back::Here(telling)) => (telling.finish([], Vec::new()), 0),
+        };
+        told.map(|sink| (sink, evictions))
     }
+}
+
+fn join<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 fn route(shards: &mut [Shard], src: HostPort, dst: HostPort, item: Item) {
@@ -120,14 +244,42 @@ fn route(shards: &mut [Shard], src: HostPort, dst: HostPort, item: Item) {
     }
 }
 
+fn ended(tracker: &mut Tracker, tick: Tick) -> Ended {
+    if tick.expire {
+        tracker.expire(tick.now);
+    }
+    tracker.take()
+}
+
+/// What is still open when the capture ends, a portion at a time.
+fn rest(mut tracker: Tracker, open: Vec<(u64, u32)>, end: Timestamp) -> impl FnMut() -> Option<Ended> {
+    let mut from = 0;
+    move || {
+        let some = open.get(from..)?.chunks(PORTION).next()?;
+        from += some.len();
+        Some(tracker.end_some(some, end))
+    }
+}
+
+/// Everything that a table still holds goes to be told.
+fn leave(mut tracker: Tracker, end: Timestamp, to: &SyncSender<Left>) {
+    // Whoever tells is gone only after a panic of its own.
+    let (open, last, evictions) = (tracker.close(), tracker.take(), tracker.evictions());
+    let mut wanted = to.send(Left::Last(last, evictions)).is_ok();
+    let mut rest = rest(tracker, open, end);
+    while let Some(ended) = rest().filter(|_| wanted) {
+        wanted = to.send(Left::Rest(ended)).is_ok();
+    }
+}
+
 impl Shard {
-    fn start(number: usize, config: Config) -> io::Result<Self> {
+    fn start(number: usize, config: Config, left: SyncSender<Left>) -> io::Result<Self> {
         let (full, inbox) = sync_channel(QUEUE);
         let (outbox, empty) = channel();
         let thread = thread::Builder::new()
             .name(format!("shard {number}"))
-            .spawn(move || work(Tracker::new(config), &inbox, &outbox))?;
-        Ok(Self { filling: Vec::with_capacity(BATCH), full, empty, thread: Some(thread) })
+            .spawn(move || work(Tracker::new(config), &inbox, &outbox, &left))?;
+        Ok(Self { filling: Vec::with_capacity(BATCH), full, empty, thread })
     }
 
     /// Sends what has gathered and goes on with a batch that came back empty, so that nothing is allocated in the long run.
@@ -140,45 +292,68 @@ impl Shard {
     }
 
     fn send(&mut self, work: Work) {
-        // Only a thread that has panicked has left its queue: carry the panic on instead of losing connections.
-        if self.full.send(work).is_err() {
-            self.join();
-        }
-    }
-
-    fn join(&mut self) -> Found {
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(found)) => found,
-            Some(Err(panic)) => panic::resume_unwind(panic),
-            None => Found::default(),
-        }
+        // Only a thread that has panicked has left its queue; the panic is carried on when it is waited for.
+        let _ = self.full.send(work);
     }
 }
 
-/// One thread's life: batches until the end, then everything it found.
-fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>) -> Found {
-    let mut reports = Vec::new();
+/// One table's thread: batches until the end.
+fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>, left: &SyncSender<Left>) {
+    let mut segments = Vec::with_capacity(BATCH);
     while let Ok(work) = inbox.recv() {
         match work {
             Work::Batch(mut batch) => {
                 for item in batch.drain(..) {
                     match item {
-                        Item::Segment(addressed) => tracker.feed(&addressed, &mut |report| reports.push(report)),
-                        Item::Undelivered(icmp) => tracker.undelivered(&icmp),
+                        Item::Segment(addressed) => segments.push(addressed),
+                        Item::Undelivered(icmp) => {
+                            tracker.feed_all(&segments);
+                            segments.clear();
+                            tracker.undelivered(&icmp);
+                        }
                     }
                 }
+                tracker.feed_all(&segments);
+                segments.clear();
                 // The reader may be gone already; then nobody needs the batch.
                 let _ = outbox.send(batch);
             }
-            Work::End(end) => return ended(tracker, end, reports),
+            Work::Tick(tick) => {
+                if left.send(Left::Tick(ended(&mut tracker, tick))).is_err() {
+                    return;
+                }
+            }
+            Work::End(end) => return leave(tracker, end, left),
         }
     }
-    // The reader left without an end: nobody waits for what was found.
-    Found::default()
 }
 
-fn ended(tracker: Tracker, end: Timestamp, mut reports: Vec<ConnectionReport>) -> Found {
-    let evictions = tracker.evictions();
-    tracker.finish(end, &mut |report| reports.push(report));
-    Found { reports, evictions }
+/// The telling thread: a tick of every table, then the next; at the end what is left of each.
+fn tell<S: Sink>(mut telling: Telling<S>, tables: Vec<Receiver<Left>>, failed: &AtomicBool) -> Told<S> {
+    loop {
+        let (mut ticks, mut evictions, mut over) = (Vec::with_capacity(tables.len()), 0, false);
+        for table in &tables {
+            match table.recv() {
+                Ok(Left::Tick(ended) | Left::Rest(ended)) => ticks.push(ended),
+                Ok(Left::Last(ended, given_up)) => {
+                    ticks.push(ended);
+                    evictions += given_up;
+                    over = true;
+                }
+                // The reader left without an end.
+                Err(_) => over = true,
+            }
+        }
+        if over {
+            let rest = |table: Receiver<Left>| -> Rest {
+                Box::new(move || match table.recv() {
+                    Ok(Left::Rest(ended)) => Some(ended),
+                    _ => None,
+                })
+            };
+            return (telling.finish(ticks, tables.into_iter().map(rest).collect()), evictions);
+        }
+        telling.tick(ticks);
+        failed.fetch_or(telling.failed(), Ordering::Relaxed);
+    }
 }

@@ -93,6 +93,11 @@ impl Anomalies {
         }
     }
 
+    /// None, in the same memory.
+    pub fn renew(&mut self) {
+        self.0.clear();
+    }
+
     /// In the order of their first occurrence.
     pub fn iter(&self) -> impl Iterator<Item = &Anomaly> {
         self.0.iter()

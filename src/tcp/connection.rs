@@ -61,7 +61,9 @@ pub struct Connection {
     pub(super) late: bool,
     /// The side that was sent an RST or SYN which it must not accept, and has not sent anything since.
     pub(super) challenged: Option<Side>,
-    latest: Option<Timestamp>,
+    /// A plain segment of that side changes numbers only: see [`predicted`](super::predicted).
+    pub(super) quiet: [bool; 2],
+    pub(super) latest: Option<Timestamp>,
 }
 
 /// The first accepted RST of a connection.
@@ -96,8 +98,41 @@ impl Connection {
             data_repeated: false,
             late: false,
             challenged: None,
+            quiet: [false; 2],
             latest: None,
         }
+    }
+
+    /// Begins anew with another connection, in the same memory.
+    pub fn renew(&mut self, first: &Segment, alone: bool) {
+        let midstream = !first.flags.is_bare_syn();
+        // Every field is named: none may be forgotten.
+        let Self {
+            ends,
+            alone: this_alone,
+            log,
+            life,
+            anomalies,
+            reset,
+            accept_queue_overflow,
+            unreachable,
+            midstream: this_midstream,
+            stale_reset,
+            refusal,
+            data_repeated,
+            late,
+            challenged,
+            quiet,
+            latest,
+        } = self;
+        ends.iter_mut().for_each(Endpoint::renew);
+        log.clear();
+        life.renew(Self::start(midstream));
+        anomalies.renew();
+        (*this_alone, *this_midstream) = (alone, midstream);
+        (*reset, *stale_reset, *refusal, *challenged, *latest) = (None, None, None, None, None);
+        (*accept_queue_overflow, *unreachable, *data_repeated, *late) = (false, false, false, false);
+        *quiet = [false; 2];
     }
 
     pub(super) const fn start(midstream: bool) -> [Option<State>; 2] {
@@ -125,14 +160,34 @@ impl Connection {
 
     /// Takes the next segment, sent by `side`.
     pub fn feed(&mut self, side: Side, seg: &Segment) -> Outcome {
+        if self.is_predicted(side, seg) {
+            #[cfg(debug_assertions)]
+            let judged = {
+                let mut whole = self.clone();
+                let outcome = whole.judge(side, seg);
+                format!("{outcome:?} {whole:?}")
+            };
+            let outcome = self.feed_predicted(side, seg);
+            #[cfg(debug_assertions)]
+            debug_assert_eq!(
+                judged,
+                format!("{outcome:?} {self:?}"),
+                "a plain segment was taken otherwise than judged"
+            );
+            return outcome;
+        }
+        let outcome = self.judge(side, seg);
+        self.predict();
+        outcome
+    }
+
+    /// Takes a segment by all the rules.
+    fn judge(&mut self, side: Side, seg: &Segment) -> Outcome {
         self.note_oddities(side, seg);
         let copy = self.end_mut(side).copy_of_recent(seg);
         let copy = copy.or_else(|| self.is_copy_of_syn(side, seg).then_some(Copy::Network));
         if let Some(copy) = copy {
-            if copy == Copy::Tap {
-                self.anomalies.note(AnomalyKind::CapturedTwice, side, seg, String::new);
-            }
-            return Outcome { copy: Some(copy), ..Outcome::default() };
+            return self.recorded_again(side, seg, copy);
         }
         self.late = self.end(side).overtaken(seg);
         if self.challenged == Some(side) {
@@ -175,6 +230,13 @@ impl Connection {
         outcome
     }
 
+    pub(super) fn recorded_again(&mut self, side: Side, seg: &Segment, copy: Copy) -> Outcome {
+        if copy == Copy::Tap {
+            self.anomalies.note(AnomalyKind::CapturedTwice, side, seg, String::new);
+        }
+        Outcome { copy: Some(copy), ..Outcome::default() }
+    }
+
     /// Was the segment in hand overtaken by a later one of its sender?
     pub(super) const fn is_late(&self) -> bool {
         self.late
@@ -183,6 +245,7 @@ impl Connection {
     /// `side` is sent a SYN that it must not accept (RFC 5961 4).
     pub const fn challenge(&mut self, side: Side) {
         self.challenged = Some(side);
+        self.quiet = [false; 2];
     }
 
     /// Everything without SYN and RST.
@@ -465,6 +528,7 @@ impl Connection {
 
     /// The roles turned out to be the other way round.
     pub fn flip(&mut self) {
+        self.quiet = [false; 2];
         self.ends.swap(0, 1);
         for note in &mut self.log {
             (note.side, note.to) = (note.to, note.side);

@@ -121,6 +121,15 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Begins anew, in the same memory.
+    pub fn renew(&mut self) {
+        let mut fin_ends = std::mem::take(&mut self.fin_ends);
+        fin_ends.clear();
+        self.sent.renew();
+        let sent = std::mem::take(&mut self.sent);
+        *self = Self { fin_ends, sent, ..Self::default() };
+    }
+
     /// Is this the same packet as one of its latest? Remembers it if not.
     pub fn copy_of_recent(&mut self, seg: &Segment) -> Option<Copy> {
         let (print, numbered) = fingerprint(seg);

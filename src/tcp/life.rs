@@ -102,6 +102,14 @@ impl Life {
         }
     }
 
+    /// Begins anew, in the same memory.
+    pub fn renew(&mut self, start: [Option<State>; 2]) {
+        (self.start, self.state, self.deferred) = (start, start, false);
+        self.steps.iter_mut().for_each(Vec::clear);
+        self.doubts.iter_mut().for_each(Vec::clear);
+        self.retracted.clear();
+    }
+
     /// The state believed now; timers that have run out are not regarded.
     pub const fn state(&self, side: Side) -> Option<State> {
         self.state[side.index()]

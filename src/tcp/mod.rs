@@ -8,6 +8,7 @@ mod hindsight;
 pub mod life;
 pub mod log;
 mod opening;
+mod predicted;
 pub mod ranges;
 pub mod reach;
 mod reset;

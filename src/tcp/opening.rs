@@ -32,6 +32,7 @@ impl Connection {
     /// An ICMP error, which passed at `ts` in `frame`, answers the client's SYN.
     pub fn cannot_reach(&mut self, ts: Timestamp, frame: FrameId) {
         self.unreachable = true;
+        self.quiet = [false; 2];
         self.push(Note::unreachable(Side::Client, ts, frame, self.log.len()));
     }
 

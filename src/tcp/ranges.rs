@@ -16,6 +16,13 @@ pub struct Ranges {
 }
 
 impl Ranges {
+    /// Begins anew, in the same memory.
+    pub fn renew(&mut self) {
+        let mut below = std::mem::take(&mut self.below);
+        below.clear();
+        *self = Self { below, ..Self::default() };
+    }
+
     /// Distinct bytes so far.
     pub const fn bytes(&self) -> u64 {
         self.bytes

@@ -1,0 +1,131 @@
+//! Connections that can no longer change, on their way from the table to whoever tells them. In: packed flows and finished reports.
+//! Out: one report each.
+
+use std::ops::Range;
+
+use super::config::Config;
+use super::flow::Flow;
+use super::key::{Direction, FlowKey};
+use super::packed::{Base, Packed};
+use crate::metrics::rows::ConnectionReport;
+use crate::metrics::time_wait::Finish;
+use crate::tcp::segment::{Addressed, Tunnel};
+
+/// A connection that is over and has not been told: its segments stand in [`Ended`].
+#[derive(Clone, Debug)]
+pub struct Closed {
+    pub(super) key: FlowKey,
+    pub(super) first: Base,
+    pub(super) vlan: Option<u16>,
+    pub(super) tunnel: Option<Tunnel>,
+    pub(super) finish: Finish,
+    pub(super) segments: Range<usize>,
+}
+
+impl Closed {
+    fn addressed(&self, packed: &Packed) -> (Addressed, Direction) {
+        let [low, high] = self.key.ends();
+        let (src, dst) = if packed.direction() == Direction::Up { (low, high) } else { (high, low) };
+        let segment = packed.unpack(&self.first);
+        (Addressed { src, dst, vlan: self.vlan, tunnel: self.tunnel, segment }, packed.direction())
+    }
+
+    /// Its first segment; `segments` are its own.
+    pub(super) fn first(&self, segments: &[Packed]) -> Addressed {
+        self.addressed(&segments[0]).0
+    }
+
+    /// The segments after the first.
+    pub(super) fn rest<'a>(&'a self, segments: &'a [Packed]) -> impl Iterator<Item = (Addressed, Direction)> + 'a {
+        segments[1..].iter().map(|packed| self.addressed(packed))
+    }
+}
+
+/// Connections that have ended, and which numbers were given out meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    closed: Vec<Closed>,
+    segments: Vec<Packed>,
+    /// Those that had to be judged while they lived.
+    pub reports: Vec<ConnectionReport>,
+    /// The place in the run of every segment that began a connection, or may turn out to have.
+    pub starts: Vec<u64>,
+    /// Those of them that began none after all.
+    pub dropped: Vec<u64>,
+}
+
+/// One of the connections of an [`Ended`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Not told yet.
+    Closed(u32),
+    /// Told.
+    Report(u32),
+}
+
+impl Ended {
+    /// Is there no connection?
+    pub fn is_empty(&self) -> bool {
+        self.closed.is_empty() && self.reports.is_empty()
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.closed.len() + self.reports.len()
+    }
+
+    pub(super) fn push(&mut self, closed: Closed, segments: &[Packed]) {
+        let from = self.segments.len();
+        self.segments.extend_from_slice(segments);
+        self.closed.push(Closed { segments: from..self.segments.len(), ..closed });
+    }
+
+    /// The connections, in no order that means anything.
+    pub fn items(&self) -> impl Iterator<Item = Item> + use<> {
+        let (closed, reports) = (self.closed.len() as u32, self.reports.len() as u32);
+        (0..closed).map(Item::Closed).chain((0..reports).map(Item::Report))
+    }
+
+    /// The place of a connection's first segment among all packets of the run.
+    pub fn ordinal(&self, item: Item) -> u64 {
+        match item {
+            Item::Closed(at) => self.closed[at as usize].first.ordinal,
+            Item::Report(at) => self.reports[at as usize].ordinal,
+        }
+    }
+}
+
+/// Tells connections one after the other, in the same memory.
+pub struct Teller {
+    config: Config,
+    flow: Option<Box<Flow>>,
+}
+
+impl Teller {
+    /// For the connections of one run.
+    pub const fn new(config: Config) -> Self {
+        Self { config, flow: None }
+    }
+
+    /// All that the tables say of a connection of `ended`.
+    pub fn report(&mut self, ended: &Ended, item: Item) -> ConnectionReport {
+        let closed = match item {
+            Item::Report(at) => return ended.reports[at as usize].clone(),
+            Item::Closed(at) => &ended.closed[at as usize],
+        };
+        let segments = &ended.segments[closed.segments.clone()];
+        let (first, direction) = (closed.first(segments), segments[0].direction());
+        let flow = match &mut self.flow {
+            Some(flow) => {
+                flow.renew(&first, direction);
+                flow
+            }
+            none => none.insert(Box::new(Flow::new(&first, direction))),
+        };
+        for (addressed, direction) in closed.rest(segments) {
+            let ended = flow.feed(&addressed, direction, &self.config);
+            debug_assert!(ended.is_none(), "a SYN that ends an incarnation is judged before it is packed");
+        }
+        flow.report(&self.config, closed.finish)
+    }
+}

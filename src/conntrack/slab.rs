@@ -1,0 +1,88 @@
+//! Many values of one size, by number. In: values. Out: numbers to find them by; freed places are used again.
+//!
+//! Places come in blocks that never move, so growing copies nothing: no stop, and no second copy beside the first.
+
+/// Places in a block.
+const BLOCK: usize = 1 << 12;
+
+/// Values by number. A number is given to another value once its own was taken out.
+#[derive(Debug)]
+pub struct Slab<T> {
+    blocks: Vec<Vec<T>>,
+    /// Numbers whose values were taken out.
+    free: Vec<u32>,
+    len: usize,
+}
+
+impl<T: Default> Slab<T> {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Self { blocks: Vec::new(), free: Vec::new(), len: 0 }
+    }
+
+    /// Values held.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts a value in. There are never more than 2^32 of them: memory ends before.
+    #[inline]
+    pub fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        if let Some(number) = self.free.pop() {
+            *self.get_mut(number) = value;
+            return number;
+        }
+        self.append(value)
+    }
+
+    fn append(&mut self, value: T) -> u32 {
+        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
+            self.blocks.push(Vec::with_capacity(BLOCK));
+        }
+        let whole = self.blocks.len() - 1;
+        let block = &mut self.blocks[whole];
+        block.push(value);
+        (whole * BLOCK + block.len() - 1) as u32
+    }
+
+    /// Takes a value out.
+    #[inline]
+    pub fn remove(&mut self, number: u32) -> T {
+        self.len -= 1;
+        self.free.push(number);
+        std::mem::take(self.get_mut(number))
+    }
+
+    /// The value with this number.
+    #[inline]
+    pub fn get(&self, number: u32) -> &T {
+        &self.blocks[number as usize / BLOCK][number as usize % BLOCK]
+    }
+
+    /// The value with this number.
+    #[inline]
+    pub fn get_mut(&mut self, number: u32) -> &mut T {
+        &mut self.blocks[number as usize / BLOCK][number as usize % BLOCK]
+    }
+
+    /// Every place, free ones too: those hold defaults.
+    pub fn places(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..).zip(self.blocks.iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_used_again() {
+        let mut slab = Slab::new();
+        let numbers: Vec<u32> = (0..10_000_u64).map(|n| slab.insert(n)).collect();
+        assert_eq!(slab.remove(numbers[77]), 77);
+        assert_eq!(slab.insert(5), numbers[77]);
+        assert!(numbers.iter().filter(|&&n| n != numbers[77]).all(|&n| *slab.get(n) == u64::from(n)));
+        assert_eq!((slab.len(), slab.places().count()), (10_000, 10_000));
+    }
+}

@@ -1,0 +1,250 @@
+//! The back of the walk: connections that have ended are numbered, put in order and told. In: what left the tables, tick by tick. Out: reports,
+//! in batches, into a [`Sink`].
+//!
+//! A batch is what has gathered at a tick, once that is [`BATCH`] connections; at the end all the rest is one. Ticks depend on the packets alone,
+//! so batches do.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::numbers::Numbers;
+use super::sink::{Maker, Sink};
+use crate::conntrack::ended::{Ended, Item, Teller};
+use crate::conntrack::tracker::Config;
+use crate::metrics::rows::ConnectionReport;
+
+/// Connections that wait until they are told together, in order.
+const BATCH: usize = 1 << 16;
+/// Connections told in one piece: enough to hand over, few enough to stay in a cache.
+const CHUNK: usize = 256;
+/// Pieces that a thread may have before it.
+const AHEAD: usize = 4;
+
+/// Connections of one table, in the order of their first frames.
+struct Portion {
+    ended: Arc<Ended>,
+    order: Vec<(u64, Item)>,
+    from: usize,
+}
+
+impl Portion {
+    fn new(ended: Ended) -> Self {
+        let mut order: Vec<_> = ended.items().map(|item| (ended.ordinal(item), item)).collect();
+        order.sort_unstable_by_key(|entry| entry.0);
+        Self { ended: Arc::new(ended), order, from: 0 }
+    }
+
+    fn last(&self) -> u64 {
+        self.order.last().map_or(0, |entry| entry.0)
+    }
+
+    /// Those up to `limit` that were not taken before.
+    fn up_to(&mut self, limit: u64) -> &[(u64, Item)] {
+        let left = &self.order[self.from..];
+        let taken = left.partition_point(|entry| entry.0 <= limit);
+        self.from += taken;
+        &left[..taken]
+    }
+}
+
+/// Where the last connections of a table come from: in order, a portion at a time.
+pub type Rest = Box<dyn FnMut() -> Option<Ended>>;
+
+/// Some connections to be told, each with its number.
+struct Piece {
+    ended: Arc<[Arc<Ended>]>,
+    which: Vec<(u32, Item, u64)>,
+}
+
+impl Piece {
+    fn tell(&self, teller: &mut Teller) -> Vec<ConnectionReport> {
+        let report = |&(at, item, number): &(u32, Item, u64)| {
+            let mut report = teller.report(&self.ended[at as usize], item);
+            report.number(number);
+            report
+        };
+        self.which.iter().map(report).collect()
+    }
+}
+
+/// A thread that tells.
+struct Worker<M> {
+    pieces: SyncSender<Piece>,
+    told: Receiver<(Vec<ConnectionReport>, M)>,
+}
+
+/// Numbers, orders and tells.
+pub struct Telling<S: Sink> {
+    sink: S,
+    error: Option<S::Error>,
+    make: Maker<S::Made>,
+    teller: Teller,
+    workers: Vec<Worker<S::Made>>,
+    numbers: Numbers,
+    waiting: Vec<Portion>,
+    /// Connections in `waiting`.
+    count: usize,
+    /// A batch is told once it has this many.
+    batch: usize,
+}
+
+impl<S: Sink> Telling<S> {
+    /// With so many threads beside the caller's. `stream`: nobody may be kept waiting for a batch to fill.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn start(sink: S, config: &Config, threads: usize, stream: bool) -> io::Result<Self> {
+        let make = sink.maker();
+        let workers = (0..threads).map(|number| Worker::start(number, config, &make)).collect::<io::Result<_>>()?;
+        Ok(Self {
+            sink,
+            error: None,
+            make,
+            teller: Teller::new(config.clone()),
+            workers,
+            numbers: Numbers::default(),
+            waiting: Vec::new(),
+            count: 0,
+            batch: if stream { 1 } else { BATCH },
+        })
+    }
+
+    /// The sink refused something: there is no use in going on.
+    pub const fn failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// What left each table since the last tick.
+    pub fn tick(&mut self, all: impl IntoIterator<Item = Ended>) {
+        for ended in all {
+            self.wait(ended);
+        }
+        if self.count >= self.batch {
+            self.numbers.give();
+            self.tell_in_order(Vec::new());
+        }
+    }
+
+    fn wait(&mut self, mut ended: Ended) {
+        self.numbers.note(&mut ended.starts, &mut ended.dropped);
+        if !ended.is_empty() {
+            self.count += ended.len();
+            self.waiting.push(Portion::new(ended));
+        }
+    }
+
+    /// The run is over: `last` left the tables since the last tick, and `rests` is what is still in each.
+    ///
+    /// # Errors
+    ///
+    /// The first of the sink.
+    pub fn finish(mut self, last: impl IntoIterator<Item = Ended>, rests: Vec<Rest>) -> Result<S, S::Error> {
+        for ended in last {
+            self.wait(ended);
+        }
+        self.numbers.give();
+        self.tell_in_order(rests);
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.sink),
+        }
+    }
+
+    /// Tells all that waits and all that the `rests` give, in one order: up to the place that every rest has passed, then on.
+    fn tell_in_order(&mut self, rests: Vec<Rest>) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.count = 0;
+        let mut rests: Vec<_> = rests.into_iter().map(|rest| (rest, None::<Portion>)).collect();
+        loop {
+            rests.retain_mut(|(rest, portion)| {
+                if portion.as_ref().is_none_or(|portion| portion.from == portion.order.len()) {
+                    *portion = rest().map(Portion::new);
+                }
+                portion.is_some()
+            });
+            let limit = rests.iter().flat_map(|(_, portion)| portion).map(Portion::last).min().unwrap_or(u64::MAX);
+            let portions = waiting.iter_mut().chain(rests.iter_mut().filter_map(|(_, portion)| portion.as_mut()));
+            let (mut ended, mut order) = (Vec::new(), Vec::new());
+            for (at, portion) in (0..).zip(portions) {
+                order.extend(portion.up_to(limit).iter().map(|&(place, item)| (place, at, item)));
+                ended.push(Arc::clone(&portion.ended));
+            }
+            // Told in pieces, so that what was told early makes room.
+            order.sort_unstable_by_key(|entry: &(u64, u32, Item)| entry.0);
+            self.tell(&ended.into(), &order);
+            waiting.retain(|portion| portion.from < portion.order.len());
+            if rests.is_empty() {
+                break;
+            }
+        }
+        if self.error.is_none() {
+            self.error = self.sink.flush().err();
+        }
+    }
+
+    fn tell(&mut self, ended: &Arc<[Arc<Ended>]>, order: &[(u64, u32, Item)]) {
+        let mut asking = self.numbers.ask();
+        let pieces = order.chunks(CHUNK).map(|chunk| {
+            let which = chunk.iter().map(|&(place, at, item)| (at, item, asking.number(place))).collect();
+            Piece { ended: Arc::clone(ended), which }
+        });
+        if self.workers.is_empty() {
+            for piece in pieces {
+                let reports = piece.tell(&mut self.teller);
+                let made = (self.make)(&reports);
+                self.error = self.error.take().or_else(|| self.sink.take(reports, made).err());
+                if self.error.is_some() {
+                    return;
+                }
+            }
+            return;
+        }
+        // Each worker in turn: what comes back comes back in order.
+        let (mut sent, mut got) = (0, 0);
+        for piece in pieces {
+            if sent - got == self.workers.len() * AHEAD {
+                Self::get(&self.workers, &mut got, &mut self.sink, &mut self.error);
+            }
+            // A worker that does not take it has panicked, and is missed when its answer is due.
+            let _ = self.workers[sent % self.workers.len()].pieces.send(piece);
+            sent += 1;
+        }
+        while got < sent {
+            Self::get(&self.workers, &mut got, &mut self.sink, &mut self.error);
+        }
+    }
+
+    fn get(workers: &[Worker<S::Made>], got: &mut usize, sink: &mut S, error: &mut Option<S::Error>) {
+        let worker = &workers[*got % workers.len()];
+        *got += 1;
+        // It was the thread's own panic that ended it, and that has been printed.
+        #[expect(clippy::panic, reason = "carries a panic on from the thread that had it")]
+        let Ok((reports, made)) = worker.told.recv() else { panic!("a thread that tells connections has ended") };
+        if error.is_none() {
+            *error = sink.take(reports, made).err();
+        }
+    }
+}
+
+impl<M: Send + 'static> Worker<M> {
+    fn start(number: usize, config: &Config, make: &Maker<M>) -> io::Result<Self> {
+        let (pieces, inbox) = sync_channel::<Piece>(AHEAD);
+        let (outbox, told) = sync_channel(AHEAD);
+        let (mut teller, make) = (Teller::new(config.clone()), Arc::clone(make));
+        thread::Builder::new().name(format!("rows {number}")).spawn(move || {
+            while let Ok(piece) = inbox.recv() {
+                let reports = piece.tell(&mut teller);
+                let made = make(&reports);
+                drop(piece);
+                // Nobody waits for it any more.
+                if outbox.send((reports, made)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { pieces, told })
+    }
+}

@@ -1,0 +1,102 @@
+//! The usual segment of an established connection: data in order, an acknowledgement that does not go back. In: such a segment. Out: the
+//! numbers moved on, as judging it by all the rules would have done.
+//!
+//! Nearly all segments of a long connection are like that (Jacobson's header prediction). What they mean needs no judging, because nothing waits
+//! to be proved, doubted or answered. Debug builds judge each of them all the same and compare.
+
+use super::connection::{Connection, Outcome};
+use super::endpoint::Endpoint;
+use super::segment::{Flags, Segment};
+use super::state::{Side, State};
+use super::transition::Stimulus;
+
+impl Connection {
+    /// Works out whose plain segments change numbers only from now on.
+    pub(super) fn predict(&mut self) {
+        let up = Side::BOTH.into_iter().all(|side| self.state(side) == Some(State::Established));
+        self.quiet = if up && !self.alone && self.refusal.is_none() && self.challenged.is_none() {
+            Side::BOTH.map(|side| self.is_quiet(side))
+        } else {
+            [false; 2]
+        };
+    }
+
+    fn is_quiet(&self, side: Side) -> bool {
+        let (own, peer) = (self.end(side), self.end(side.peer()));
+        let nothing_odd = |end: &Endpoint| {
+            end.fin_end.is_none() && !end.fin_waits && end.acked_unseen.is_none() && end.ahead.is_none()
+        };
+        // Its note would have its proof, or be the second to acknowledge the handshake.
+        let proved = self.log.iter().rfind(|note| note.side == side).is_none_or(|note| note.proof.is_some());
+        let opened = !peer.syn_ack || peer.syn_ack_covered[1].is_some();
+        let crossed = self
+            .life
+            .steps(side)
+            .iter()
+            .any(|step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent));
+        nothing_odd(own)
+            && nothing_odd(peer)
+            && !peer.syn_unanswered
+            && !peer.fin_unanswered
+            && own.snd_nxt().is_some()
+            && proved
+            && opened
+            && !crossed
+            && !self.life.unconfirmed(side)
+    }
+
+    /// Does this segment only move numbers on?
+    #[inline]
+    pub(super) fn is_predicted(&self, side: Side, seg: &Segment) -> bool {
+        const PLAIN: Flags = Flags::FIN.or(Flags::SYN).or(Flags::RST).or(Flags::ACK);
+        if !self.quiet[side.index()] || seg.flags.bits() & PLAIN.bits() != Flags::ACK.bits() {
+            return false;
+        }
+        let (own, peer) = (self.end(side), self.end(side.peer()));
+        own.snd_nxt() == Some(seg.seq)
+            && peer.snd_nxt().is_some_and(|next| next.is_at_or_after(seg.ack))
+            && own.rcv_nxt.is_some_and(|known| seg.ack.is_at_or_after(known))
+            && peer.window != 0
+            && self.latest <= Some(seg.ts)
+            && !seg.bad_checksum
+            && !seg.options_cut
+            && !own.overtaken(seg)
+            && !peer.timestamps.reject(seg)
+    }
+
+    /// Takes a segment that [`Connection::is_predicted`] promised.
+    pub(super) fn feed_predicted(&mut self, side: Side, seg: &Segment) -> Outcome {
+        self.latest = Some(seg.ts);
+        let [client, server] = &mut self.ends;
+        let (own, peer) = if side == Side::Client { (client, server) } else { (server, client) };
+        if let Some(copy) = own.copy_of_recent(seg) {
+            return self.recorded_again(side, seg, copy);
+        }
+        self.late = false;
+        let ack = seg.ack;
+        if let Some(received) = peer.sent_up_to(ack) {
+            own.timestamps.anchor(seg, received);
+        }
+        if let Some(sent) = peer.last_advance(ack) {
+            own.answered_within(seg.ts.since(sent));
+        }
+        own.rcv_nxt = Some(ack);
+        peer.acked(ack, seg);
+        let has_data = u16::from(seg.payload_len > 0);
+        own.flight = if own.snd_una == own.snd_nxt() { has_data } else { own.flight.saturating_add(has_data) };
+        let new_bytes = if seg.payload_len > 0 {
+            own.advance(seg.seq, seg.end(), seg.ts);
+            let start = own.position(seg.seq).0;
+            own.sent.insert(start, start + u64::from(seg.payload_len))
+        } else {
+            0
+        };
+        (own.last_seen, own.last_sent) = (Some(seg.ts), Some(seg.ts));
+        own.window = seg.window;
+        own.spoke = true;
+        own.window_closed |= seg.window == 0;
+        own.timestamps.take(seg, peer.timestamps);
+        own.last_id = seg.ip_id.filter(|&id| id != 0).or(own.last_id);
+        Outcome { new_bytes, ..Outcome::default() }
+    }
+}
