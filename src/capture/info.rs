@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::LinkType;
+use super::window::{Found, Window};
+use super::{LinkType, Packet};
 use crate::time::Timestamp;
 
 /// What is known of one source; the fields are those of the report's list of captures.
@@ -57,6 +58,13 @@ impl Seen {
         // The ends of the range stand crosswise until a packet has a timestamp.
         let (least, greatest) = (Timestamp::MAX, Timestamp::MIN);
         Self { packets: 0, least, greatest, last_link: None, links: BTreeSet::new() }
+    }
+
+    /// Counts the packet that was found in `window`.
+    #[inline(always)]
+    pub(super) fn packet<'a>(&mut self, found: Found, window: &'a Window) -> Packet<'a> {
+        let Found { ts, link, interface, wire_len, data } = found;
+        Packet { ts, number: self.count(ts, link), link, interface, wire_len, data: window.get(data) }
     }
 
     /// Counts one packet; its number comes back.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{CaptureError, Info, LinkType, Packet, Polled, Source};
+use super::{CaptureError, Flow, Info, LinkType, Packet, Polled, Source};
 use crate::time::Timestamp;
 
 /// What a [`Merge`] has for its caller.
@@ -117,6 +117,28 @@ impl Merge {
                 Merged::End
             }
         }
+    }
+
+    /// Lends up to `most` of the next packets to `take`, with the numbers of their sources; see [`Source::each`]. Errors are
+    /// kept for [`Merge::error`], and the other sources go on.
+    pub fn each(&mut self, most: usize, mut take: impl FnMut(usize, &Packet<'_>)) -> Flow {
+        if let [only] = &mut self.lanes[..] {
+            return match only.source.each(most, &mut |packet| take(0, packet)) {
+                Ok(flow) => flow,
+                Err(error) => {
+                    only.error = Some(error);
+                    Flow::End
+                }
+            };
+        }
+        for _ in 0..most {
+            match self.poll_many() {
+                Merged::Packet(index, packet) => take(index, &packet),
+                Merged::Quiet => return Flow::Quiet,
+                Merged::End => return Flow::End,
+            }
+        }
+        Flow::More
     }
 
     fn poll_many(&mut self) -> Merged<'_> {

@@ -65,10 +65,38 @@ pub enum Polled<'a> {
     End,
 }
 
+/// What comes after the packets that were lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Perhaps more of them. The next call may have to wait for the file or the pipe: time to see to what has gathered.
+    More,
+    /// Nothing for the moment: see [`Polled::Quiet`].
+    Quiet,
+    /// No more.
+    End,
+}
+
 /// A file or an interface: packets in the order they were captured.
 pub trait Source: Send {
     /// The next packet, or why there is none. After an error and after the end: [`Polled::End`] for ever.
     fn poll(&mut self) -> Result<Polled<'_>, CaptureError>;
+
+    /// Lends up to `most` of the next packets to `take`, one by one, in their order. It waits for the first; where it would
+    /// have to wait for another, it returns. Cheaper than as many calls of [`Source::poll`], whose packets move from hand to
+    /// hand.
+    ///
+    /// # Errors
+    /// As `poll`; the packets before the error have been lent.
+    fn each(&mut self, most: usize, take: &mut dyn FnMut(&Packet<'_>)) -> Result<Flow, CaptureError> {
+        for _ in 0..most {
+            match self.poll()? {
+                Polled::Packet(packet) => take(&packet),
+                Polled::Quiet => return Ok(Flow::Quiet),
+                Polled::End => return Ok(Flow::End),
+            }
+        }
+        Ok(Flow::More)
+    }
 
     /// What is known of the source up to now; complete after the end.
     fn info(&mut self) -> Info;

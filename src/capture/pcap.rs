@@ -10,7 +10,7 @@ use nom::number::complete::{u16, u32};
 use super::LinkType;
 use super::error::Problem;
 use super::window::{Found, Window};
-use super::words::{Parsed, words};
+use super::words::{Parsed, word, words};
 use crate::time::{NANOS_PER_SEC, Timestamp};
 
 /// Bytes of the file's header.
@@ -49,6 +49,7 @@ pub(super) struct Pcap {
     tick: i64,
     record_header: usize,
     link: LinkType,
+    longest: u32,
     snaplen: u32,
 }
 
@@ -103,19 +104,20 @@ impl Pcap {
         let record_header = if flavour == Flavour::Modified { MODIFIED_RECORD_HEADER } else { RECORD_HEADER };
         let tick = if flavour == Flavour::Nano { 1 } else { 1_000 };
         window.take(FILE_HEADER);
-        Ok(Self { order, flavour, lengths, tick, record_header, link: LinkType(link), snaplen })
+        let link = LinkType(link);
+        Ok(Self { order, flavour, lengths, tick, record_header, link, longest: link.longest_packet(), snaplen })
     }
 
     /// Takes the next record, which would be packet `number`; `None` where the file ends between records.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, window: &mut Window, number: u64) -> Result<Option<Found>, Box<Problem>> {
         if !window.fill(self.record_header)? {
-            return self.end(window, number);
+            return self.end(window, number).map(|()| None);
         }
         let Some((seconds, fraction, captured, wire_len)) = self.record_header(window.bytes()) else {
-            return self.end(window, number);
+            return self.end(window, number).map(|()| None);
         };
-        if captured > self.link.longest_packet() {
+        if captured > self.longest {
             return Err(self.too_long(window, number, captured));
         }
         if !window.fill(self.record_header + captured as usize)? {
@@ -128,10 +130,11 @@ impl Pcap {
         Ok(Some(Found { ts: Some(Timestamp::from_nanos(nanos)), link: self.link, interface: 0, wire_len, data }))
     }
 
-    /// Seconds, fraction, captured length, length on the wire.
-    #[inline]
+    /// Seconds, fraction, captured length, length on the wire. By hand: every packet passes here.
+    #[inline(always)]
     fn record_header(&self, input: &[u8]) -> Option<(u32, u32, u32, u32)> {
-        let (_, [seconds, fraction, first, second]) = words(self.order, input).ok()?;
+        let fields = input.first_chunk::<RECORD_HEADER>()?.as_chunks().0.first_chunk::<4>()?;
+        let [seconds, fraction, first, second] = fields.map(|field| word(self.order, field));
         let swapped = match self.lengths {
             Lengths::CapturedFirst => false,
             Lengths::OriginalFirst => true,
@@ -140,10 +143,11 @@ impl Pcap {
         Some(if swapped { (seconds, fraction, second, first) } else { (seconds, fraction, first, second) })
     }
 
+    /// Where a record should begin: the end of the file is a good one between records only.
     #[cold]
-    fn end(&self, window: &Window, record: u64) -> Result<Option<Found>, Box<Problem>> {
+    fn end(&self, window: &Window, record: u64) -> Result<(), Box<Problem>> {
         match window.bytes().len() as u64 {
-            0 => Ok(None),
+            0 => Ok(()),
             have => {
                 let (place, want) = (window.place(), self.record_header as u64);
                 Err(Box::new(Problem::CutRecord { record, place, have, want, header: true }))
@@ -159,7 +163,7 @@ impl Pcap {
 
     #[cold]
     fn too_long(&self, window: &Window, record: u64, captured: u32) -> Box<Problem> {
-        let most = self.link.longest_packet().into();
+        let most = self.longest.into();
         Box::new(Problem::LongRecord { record, place: window.place(), claimed: captured.into(), most })
     }
 

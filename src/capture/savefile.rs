@@ -13,7 +13,7 @@ use super::info::{Info, Seen};
 use super::pcap::{self as classic, Pcap};
 use super::pcapng::{self, Pcapng};
 use super::window::Window;
-use super::{Packet, Polled, Source};
+use super::{Flow, Packet, Polled, Source};
 
 /// A capture being read. Compression and container are told by their magic numbers, never by the name; the file is read
 /// once from front to back, so pipes work.
@@ -103,34 +103,63 @@ impl Savefile {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from its own buffer")]
     pub fn next(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
+        self.advance(Some, || None)
+    }
+
+    /// Makes of the next packet, or of the end, what is asked for. Each container has its arm, and each caller his copy of them:
+    /// met again as one value, a packet's fields would be stored narrow and loaded wide, which costs as much as the reading.
+    #[inline(always)]
+    fn advance<'a, R>(
+        &'a mut self,
+        packet: impl FnOnce(Packet<'a>) -> R,
+        end: impl FnOnce() -> R,
+    ) -> Result<R, CaptureError> {
         if self.over {
-            return Ok(None);
+            return Ok(end());
         }
         let number = self.seen.packets + 1;
-        let found = match &mut self.container {
-            Container::Pcap(pcap) => pcap.next(&mut self.window, number),
-            Container::Pcapng(pcapng) => pcapng.next(&mut self.window, number),
+        let problem = match &mut self.container {
+            Container::Pcap(pcap) => match pcap.next(&mut self.window, number) {
+                Ok(Some(found)) => return Ok(packet(self.seen.packet(found, &self.window))),
+                Ok(None) => None,
+                Err(problem) => Some(problem),
+            },
+            Container::Pcapng(pcapng) => match pcapng.next(&mut self.window, number) {
+                Ok(Some(found)) => return Ok(packet(self.seen.packet(found, &self.window))),
+                Ok(None) => None,
+                Err(problem) => Some(problem),
+            },
         };
-        match found {
-            Ok(Some(found)) => Ok(Some(Packet {
-                ts: found.ts,
-                number: self.seen.count(found.ts, found.link),
-                link: found.link,
-                interface: found.interface,
-                wire_len: found.wire_len,
-                data: self.window.get(found.data),
-            })),
-            Ok(None) => {
-                self.over = true;
-                Ok(None)
-            }
-            Err(problem) => Err(self.stop(*problem)),
+        if self.window.fell_short() {
+            return Ok(end());
+        }
+        self.over = true;
+        match problem {
+            Some(problem) => Err(self.stop(*problem)),
+            None => Ok(end()),
         }
     }
 
+    /// The first packet may be waited for; then only those that are held.
+    fn lend(&mut self, most: usize, take: &mut dyn FnMut(&Packet<'_>)) -> Result<Flow, CaptureError> {
+        for _ in 0..most {
+            let lent = self.advance(
+                |packet| {
+                    take(&packet);
+                    true
+                },
+                || false,
+            )?;
+            if !lent {
+                return Ok(if self.over { Flow::End } else { Flow::More });
+            }
+            self.window.hold(true);
+        }
+        Ok(Flow::More)
+    }
+
     #[cold]
-    fn stop(&mut self, problem: Problem) -> CaptureError {
-        self.over = true;
+    fn stop(&self, problem: Problem) -> CaptureError {
         CaptureError::new(&self.name, self.seen.packets, problem)
     }
 
@@ -184,7 +213,13 @@ impl Savefile {
 impl Source for Savefile {
     #[inline]
     fn poll(&mut self) -> Result<Polled<'_>, CaptureError> {
-        Ok(self.next()?.map_or(Polled::End, Polled::Packet))
+        self.advance(Polled::Packet, || Polled::End)
+    }
+
+    fn each(&mut self, most: usize, take: &mut dyn FnMut(&Packet<'_>)) -> Result<Flow, CaptureError> {
+        let flow = self.lend(most, take);
+        self.window.hold(false);
+        flow
     }
 
     fn info(&mut self) -> Info {

@@ -1,6 +1,6 @@
 //! Tests of the readers through [`Savefile`]: bytes built by hand in, packets out.
 
-mod build;
+pub(super) mod build;
 #[cfg(feature = "compression")]
 mod compressed;
 mod damage;

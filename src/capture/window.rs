@@ -23,6 +23,10 @@ pub(super) struct Window {
     /// Where `start` is in the stream.
     offset: u64,
     ended: bool,
+    /// What is held must do for the moment.
+    holds: bool,
+    /// It did not do.
+    fell_short: bool,
 }
 
 /// A packet that a container's reader found in the window and took from it.
@@ -37,7 +41,8 @@ pub(super) struct Found {
 
 impl Window {
     pub(super) fn new(reader: Box<dyn Read + Send>, compression: Option<Compression>) -> Self {
-        Self { reader, compression, buf: Vec::new(), start: 0, end: 0, offset: 0, ended: false }
+        let (buf, ended, holds, fell_short) = (Vec::new(), false, false, false);
+        Self { reader, compression, buf, start: 0, end: 0, offset: 0, ended, holds, fell_short }
     }
 
     /// Back into the bytes that were not taken and the reader after them.
@@ -72,8 +77,25 @@ impl Window {
         if self.end - self.start >= want { Ok(true) } else { self.refill(want) }
     }
 
+    /// Whether [`Window::fill`] may read. If not, the stream seems to end where the held bytes do, and
+    /// [`Window::fell_short`] tells that it only seems so.
+    #[inline]
+    pub(super) fn hold(&mut self, holds: bool) {
+        self.holds = holds;
+    }
+
+    /// More bytes were wanted than are held while reading was not allowed.
+    #[inline]
+    pub(super) fn fell_short(&mut self) -> bool {
+        std::mem::take(&mut self.fell_short)
+    }
+
     #[inline(never)]
     fn refill(&mut self, want: usize) -> Result<bool, Box<Problem>> {
+        if self.holds && !self.ended {
+            self.fell_short = true;
+            return Ok(false);
+        }
         if self.start > 0 {
             self.buf.copy_within(self.start..self.end, 0);
             self.end -= self.start;

@@ -1,27 +1,30 @@
 //! The fields of a fixed header, all 32 bits wide. In: bytes and their order. Out: numbers, by one nom parser.
 
 use nom::IResult;
-use nom::Parser;
-use nom::bytes::complete::take;
-use nom::error::Error;
+use nom::error::{Error, ErrorKind};
 use nom::number::Endianness;
 
 /// The result of every parser here: the error is only that something is too short, or it says nothing.
 pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, Error<&'a [u8]>>;
 
+/// A number.
+#[inline(always)]
+pub(super) fn word(order: Endianness, bytes: [u8; 4]) -> u32 {
+    let little = u32::from_le_bytes(bytes);
+    match order {
+        Endianness::Little => little,
+        Endianness::Big => little.swap_bytes(),
+        Endianness::Native => u32::from_ne_bytes(bytes),
+    }
+}
+
 /// `N` numbers. Taken in one piece: a parser a field costs a call a field, which every packet would pay.
 #[inline]
 pub(super) fn words<const N: usize>(order: Endianness, input: &[u8]) -> Parsed<'_, [u32; N]> {
-    let (rest, bytes) = take(4 * N).parse(input)?;
-    let mut words = [0; N];
-    for (word, four) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *word = match order {
-            Endianness::Big => u32::from_be_bytes(*four),
-            Endianness::Little => u32::from_le_bytes(*four),
-            Endianness::Native => u32::from_ne_bytes(*four),
-        };
-    }
-    Ok((rest, words))
+    let short = || nom::Err::Error(Error::new(input, ErrorKind::Eof));
+    let (bytes, rest) = input.split_at_checked(4 * N).ok_or_else(short)?;
+    let fours = bytes.as_chunks().0.first_chunk::<N>().ok_or_else(short)?;
+    Ok((rest, fours.map(|four| word(order, four))))
 }
 
 #[cfg(test)]

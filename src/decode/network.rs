@@ -19,7 +19,7 @@ use crate::tcp::segment::TunnelKind;
 const HOP_BY_HOP: u8 = 0;
 const IPV4: u8 = 4;
 pub(super) const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(super) const UDP: u8 = 17;
 const IPV6: u8 = 41;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;

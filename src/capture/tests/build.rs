@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use crate::capture::{Info, LinkType, Packet, Polled, Savefile, Source};
+use crate::capture::{Flow, Info, LinkType, Packet, Polled, Savefile, Source};
 use crate::time::Timestamp;
 
 /// Bytes in one byte order.
@@ -169,8 +169,38 @@ pub fn read_from(reader: impl Read + Send + 'static) -> Everything {
     Everything { packets, info: Some(info), error }
 }
 
+/// The same, lent in lots of `most`.
+pub fn lent_from(reader: impl Read + Send + 'static, most: usize) -> Everything {
+    let mut file = match Savefile::from_reader("x", reader) {
+        Ok(file) => file,
+        Err(error) => return Everything { packets: Vec::new(), info: None, error: Some(error.to_string()) },
+    };
+    let mut packets = Vec::new();
+    let error = loop {
+        let before = packets.len();
+        match file.each(most, &mut |packet| packets.push(Kept::from(*packet))) {
+            Ok(Flow::More) => assert!((1..=most).contains(&(packets.len() - before))),
+            Ok(Flow::Quiet) => panic!("files are never quiet"),
+            Ok(Flow::End) => break None,
+            Err(error) => {
+                assert_eq!(error.packets_read(), packets.len() as u64);
+                break Some(error.to_string());
+            }
+        }
+    };
+    let mut none = |packet: &Packet<'_>| panic!("after the end comes {packet:?}");
+    assert!(matches!(file.each(most, &mut none), Ok(Flow::End)));
+    Everything { packets, info: Some(file.info()), error }
+}
+
+/// Whether the packets are taken one by one or lent in lots makes no difference.
 pub fn read(bytes: impl Into<Vec<u8>>) -> Everything {
-    read_from(Cursor::new(bytes.into()))
+    let bytes = bytes.into();
+    let everything = read_from(Cursor::new(bytes.clone()));
+    for most in [1, 3, 1_000] {
+        assert_eq!(lent_from(Cursor::new(bytes.clone()), most), everything);
+    }
+    everything
 }
 
 /// Gives one byte a call, as the slowest of pipes.

@@ -4,7 +4,8 @@ use std::io::{self, Cursor, Read};
 
 use proptest::prelude::*;
 
-use super::build::{Bytes, Drip, plain_pcap, read, read_from};
+use super::build::{Bytes, Drip, lent_from, plain_pcap, read, read_from};
+use crate::capture::{Flow, Savefile, Source};
 
 fn small_pcapng(big: bool) -> Vec<u8> {
     Bytes::new(big)
@@ -96,7 +97,48 @@ fn foreign_files_are_told_apart_where_there_is_a_way_out() {
 fn bytes_in_drips_give_the_same_packets() {
     let long = vec![9; 5_000];
     for whole in [plain_pcap(true, &[b"one", &long, b"three"]), small_pcapng(false), small_pcapng(true)] {
+        assert_eq!(lent_from(Drip(Cursor::new(whole.clone())), 7), read(whole.clone()));
         assert_eq!(read_from(Drip(Cursor::new(whole.clone()))), read(whole));
+    }
+}
+
+/// Gives a piece a call.
+struct Pieces(Vec<Vec<u8>>);
+
+impl Read for Pieces {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() {
+            return Ok(0);
+        }
+        let piece = self.0.remove(0);
+        buf[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn a_lot_ends_before_it_would_wait_for_the_pipe() {
+    let cut_at = |whole: Vec<u8>, cuts: [usize; 2]| {
+        let pieces = vec![whole[..cuts[0]].to_vec(), whole[cuts[0]..cuts[1]].to_vec(), whole[cuts[1]..].to_vec()];
+        Savefile::from_reader("x", Pieces(pieces)).unwrap()
+    };
+    let pcapng = Bytes::new(true).section().interface(1, 0, |b| b);
+    let pcapng = (1..=4).fold(pcapng, |file, i| file.enhanced(0, i, 4, b"four")).out;
+    for mut file in [
+        // Two records and the front of a third, its rest, the fourth.
+        cut_at(plain_pcap(false, &[b"one", b"two", b"three", b"four"]), [24 + 19 + 19 + 18, 24 + 19 + 19 + 21]),
+        cut_at(pcapng, [28 + 20 + 36 + 36 + 13, 28 + 20 + 36 * 3]),
+    ] {
+        let mut lots = Vec::new();
+        loop {
+            let mut lot = Vec::new();
+            match file.each(100, &mut |packet| lot.push(packet.number)).unwrap() {
+                Flow::More => lots.push(lot),
+                Flow::Quiet => panic!("files are never quiet"),
+                Flow::End => break,
+            }
+        }
+        assert_eq!(lots, [vec![1, 2], vec![3], vec![4]]);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use super::build::{Bytes, Kept, plain_pcap, read};
-use crate::capture::{Merge, Merged, Savefile, Source};
+use crate::capture::{Flow, Merge, Merged, Savefile, Source};
 
 fn pcap_at(times: &[u32]) -> Vec<u8> {
     let header = Bytes::new(false).pcap_header(0xa1b2_c3d4, (2, 4), 0, 1);
@@ -32,6 +32,27 @@ fn all(merge: &mut Merge) -> Vec<(usize, Kept)> {
 
 fn places(merge: &mut Merge) -> Vec<(usize, u64)> {
     all(merge).into_iter().map(|(source, packet)| (source, packet.number)).collect()
+}
+
+#[test]
+fn lots_hold_the_same_packets_in_the_same_order() {
+    for files in [vec![], vec![pcap_at(&[5, 3, 9])], vec![pcap_at(&[1, 4, 4]), pcap_at(&[1, 2, 4]), pcap_at(&[])]] {
+        let one_by_one = all(&mut merge(files.clone()));
+        for most in [1, 2, 100] {
+            let (mut merge, mut lots) = (merge(files.clone()), Vec::new());
+            while merge.each(most, |source, packet| lots.push((source, Kept::from(*packet)))) == Flow::More {}
+            assert_eq!(lots, one_by_one);
+        }
+    }
+}
+
+#[test]
+fn an_error_in_a_lot_is_kept_behind_its_packets() {
+    let mut file = pcap_at(&[1, 2]);
+    file.pop();
+    let (mut merge, mut packets) = (merge(vec![file]), 0);
+    while merge.each(10, |_, _| packets += 1) == Flow::More {}
+    assert_eq!((packets, merge.error(0).map(|error| error.packets_read())), (1, Some(1)));
 }
 
 #[test]

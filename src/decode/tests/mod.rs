@@ -4,6 +4,7 @@ mod build;
 mod laws;
 mod link;
 mod network;
+mod straight;
 mod transport;
 mod tunnel;
 
