@@ -8,12 +8,12 @@ use super::progress::Progress;
 use super::sink::Kept;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
-use crate::capture::{CaptureError, Info, Merge, Merged, Savefile, Source};
+use crate::capture::{CaptureError, Flow, Info, Merge, Savefile, Source};
 use crate::error::Error;
 use crate::metrics::rows::CaptureInfo;
 
 /// Packets between two looks at the clock and at Ctrl-C.
-const LOOK_EVERY: u64 = 1024;
+const LOOK_EVERY: usize = 1024;
 
 /// Captures of one run that are open, in the order of the command line; what could not be opened stays as its error.
 pub struct Inputs {
@@ -68,7 +68,7 @@ pub struct Finished {
 ///
 /// When the system gives no thread.
 pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
-    let mut engine = Engine::start(options, Kept::default(), false).map_err(Error::Thread)?;
+    let mut engine = Engine::start(options, Kept::default(), inputs.from_stdin).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
     let mut positions: Vec<Position> = Vec::new();
@@ -92,21 +92,21 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
     let mut merge = Merge::new(sources);
     let mut interrupted = false;
     loop {
-        match merge.poll() {
-            Merged::Packet(index, packet) => {
-                let file = files.get(index).copied().unwrap_or_default();
-                engine.packet(file, &packet);
-            }
-            Merged::Quiet => {}
-            Merged::End => break,
+        let (before, mut useful) = (engine.packets(), true);
+        let flow = merge.each(LOOK_EVERY, |index, packet| {
+            useful &= engine.packet(files.get(index).copied().unwrap_or_default(), packet);
+        });
+        if flow == Flow::End || !useful {
+            break;
         }
-        if engine.packets() % LOOK_EVERY == 0 {
-            if interrupt.count() >= patience {
-                interrupted = true;
-                break;
-            }
-            progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
+        if interrupt.count() >= patience {
+            interrupted = true;
+            break;
         }
+        if engine.packets() - before < LOOK_EVERY as u64 {
+            engine.pause();
+        }
+        progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
     }
     drop(progress);
 
