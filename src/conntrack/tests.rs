@@ -87,7 +87,7 @@ fn a_closed_connection_is_let_go_after_its_time_wait_and_what_comes_later_is_ano
     tracker.feed_all(&talk.handshake(0));
     tracker.feed_all(&talk.close(5));
     assert_eq!(let_go(&mut tracker, &[60, 64]), [0, 0]);
-    tracker.expire(at(65));
+    tracker.expire(at(66));
     let told = reports(&tracker.take());
     assert_eq!((told.len(), told[0].connection.closing, told[0].time_wait.len()), (1, Closing::Fin, 1));
     tracker.feed_all(&[talk.says(true, 70, Flags::ACK, 102, 502, 0)]);
