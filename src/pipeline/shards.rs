@@ -22,6 +22,7 @@ use super::telling::{Rest, Telling};
 use crate::conntrack::ended::Ended;
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::{Config, Tracker};
+use crate::error::Error;
 use crate::tcp::segment::{Addressed, HostPort, Undelivered};
 use crate::time::Timestamp;
 
@@ -90,7 +91,7 @@ enum Back<S: Sink> {
 }
 
 /// What came of the run: the sink, or why it refused to go on; and how many connections were given up.
-type Told<S> = (Result<S, <S as Sink>::Error>, u64);
+type Told<S> = (Result<S, Error>, u64);
 
 struct Shard {
     filling: Vec<Item>,
@@ -199,7 +200,7 @@ impl<S: Sink + 'static> Shards<S> {
     /// # Errors
     ///
     /// Why the sink refused something.
-    pub fn finish(self, end: Timestamp) -> Result<(S, u64), S::Error> {
+    pub fn finish(self, end: Timestamp) -> Result<(S, u64), Error> {
         let (told, evictions) = match (self.front, self.back) {
             (Front::Here { mut tracker, segments }, Back::Here(telling)) => {
                 tracker.feed_all(&segments);
