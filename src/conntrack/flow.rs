@@ -207,7 +207,8 @@ impl Flow {
         self.settle_candidate(direction, seg, config)
     }
 
-    /// Takes a segment of which it is known that it begins no incarnation: what was packed.
+    /// Takes a segment of which it is known that it begins no incarnation.
+    #[inline]
     pub(super) fn feed_known(&mut self, direction: Direction, seg: &Segment, config: &Config) {
         debug_assert!(
             !seg.flags.is_bare_syn() || self.current.judge_syn(direction, seg, config) == Syn::Same,
@@ -333,6 +334,11 @@ impl Flow {
     pub(super) fn starts(&self) -> [Option<u64>; 2] {
         let candidate = self.candidate.as_ref().map(|candidate| candidate.new.transfer.ordinal);
         [Some(self.current.transfer.ordinal), candidate]
+    }
+
+    /// A SYN may have begun the next incarnation.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.candidate.is_some()
     }
 
     /// Nothing but the first segment of the current incarnation has come.

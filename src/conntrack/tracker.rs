@@ -282,6 +282,9 @@ impl Tracker {
     fn feed_unpacked(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
         let at = self.heads.get(number).last;
         let Some(flow) = self.unpacked.get_mut(at) else { return };
+        if !addressed.segment.flags.has_all(Flags::SYN) && !flow.is_in_doubt() {
+            return flow.feed_known(direction(wanted.down), &addressed.segment, &self.config);
+        }
         let before = flow.starts();
         let ended = flow.feed(addressed, direction(wanted.down), &self.config);
         let after = flow.starts();
