@@ -1,82 +1,99 @@
-//! From the connections' reports, in whatever order the shards gave them, to numbered and ordered tables.
-//! The result depends on the packets alone, not on the number of shards.
+//! From the connections' reports, in whatever order the shards gave them, to numbered and ordered batches. The result depends
+//! on the packets alone, not on the number of shards.
 
-use crate::metrics::buckets::Buckets;
-use crate::metrics::census::Census;
-use crate::metrics::ephemeral_ports::{self, PortRange};
-use crate::metrics::listeners::Listeners;
-use crate::metrics::rows::{ConnectionReport, Tables};
-use crate::time::{Span, Timestamp};
+use super::sink::{Render, Sink};
+use crate::error::Error;
+use crate::metrics::folds::{Asked, Folds};
+use crate::metrics::rows::{ConnectionReport, Summary, Tables};
 
-/// What changes the folds.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// Width of the buckets of the tables over time; `None`: chosen so that there are at most 600.
-    pub bucket: Option<Span>,
-    /// How long TIME_WAIT is assumed to last.
-    pub time_wait: Span,
-    /// The ports that clients choose from.
-    pub port_range: PortRange,
+/// Connections that are handed over at once.
+const CHUNK: usize = 1_024;
+
+/// Numbers the connections from 1 in the order of their first packet, orders their rows, and hands them over.
+///
+/// # Errors
+///
+/// When the sink takes no more.
+pub fn deliver<S: Sink>(mut reports: Vec<ConnectionReport>, sink: &mut S) -> Result<(), Error> {
+    reports.sort_by_key(|report| report.ordinal);
+    let renderer = sink.renderer();
+    let mut reports = (1..).zip(reports).map(|(conn_id, mut report)| {
+        report.number(conn_id);
+        report
+    });
+    loop {
+        let chunk: Vec<_> = reports.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return sink.flush();
+        }
+        sink.fold(&chunk);
+        sink.write(renderer.render(&chunk)?)?;
+    }
 }
 
-/// Numbers the connections from 1 in the order of their first packet, orders every row, and folds them into the tables of
-/// listeners, ports and states over time. `capture` is when it began and ended, where any packet tells.
-pub fn tables(mut reports: Vec<ConnectionReport>, capture: Option<(Timestamp, Timestamp)>, asked: Asked) -> Tables {
-    reports.sort_by_key(|report| report.ordinal);
-    let mut tables = Tables::default();
-    let mut listeners = Listeners::default();
-    let mut census = Census::default();
-    for (conn_id, report) in (1..).zip(reports) {
-        listeners.add(&report);
-        census.add(&report);
-        let ConnectionReport {
-            ordinal: _,
-            waiting: _,
-            mut connection,
-            transitions,
-            fin_retransmissions,
-            time_wait,
-            anomalies,
-        } = report;
-        connection.conn_id = conn_id;
-        tables.connections.push(connection);
-        tables.transitions.extend(transitions.into_iter().map(|mut row| {
-            row.conn_id = conn_id;
-            row
-        }));
-        tables.fin_retransmissions.extend(fin_retransmissions.into_iter().map(|mut row| {
-            row.conn_id = conn_id;
-            row
-        }));
-        tables.time_wait.extend(time_wait.into_iter().map(|mut row| {
-            row.conn_id = conn_id;
-            row
-        }));
-        tables.anomalies.extend(anomalies.into_iter().map(|mut row| {
-            row.conn_id = Some(conn_id);
-            row
-        }));
+/// Keeps all rows in memory: for what prints connections, and for tests.
+#[derive(Debug)]
+pub struct Kept {
+    tables: Tables,
+    folds: Folds,
+}
+
+impl Kept {
+    /// Nothing yet.
+    pub fn new(asked: Asked) -> Self {
+        Self { tables: Tables::default(), folds: Folds::new(asked) }
     }
-    // Connections come in order, so these sorts move rows within one only.
-    tables.transitions.sort_by_key(|row| (row.conn_id, row.side, row.step));
-    tables.fin_retransmissions.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.attempt));
-    tables.time_wait.sort_by_key(|row| (row.conn_id, row.side, row.entered_ts));
-    tables.anomalies.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.frame, row.kind));
-    let buckets = capture.map(|(first, last)| Buckets::new(first, last, asked.bucket));
-    (tables.listeners, tables.listener_queues) = listeners.finish(buckets);
-    tables.state_census = buckets.map_or_else(Vec::new, |buckets| census.finish(buckets));
-    (tables.ephemeral_ports, tables.ephemeral_port_use) =
-        ephemeral_ports::rows(&tables, asked.port_range, asked.time_wait, buckets);
-    tables
+
+    /// All tables.
+    pub fn finish(self, summary: &Summary) -> Tables {
+        let Self { mut tables, folds } = self;
+        folds.finish(summary.first_ts.zip(summary.last_ts)).fill(&mut tables);
+        tables
+    }
+}
+
+/// Renders nothing: rows stay rows.
+#[derive(Clone, Copy, Debug)]
+pub struct AsTheyAre;
+
+impl Render for AsTheyAre {
+    type Rendered = Vec<ConnectionReport>;
+
+    fn render(&self, reports: &[ConnectionReport]) -> Result<Vec<ConnectionReport>, Error> {
+        Ok(reports.to_vec())
+    }
+}
+
+impl Sink for Kept {
+    type Rendered = Vec<ConnectionReport>;
+    type Renderer = AsTheyAre;
+
+    fn renderer(&self) -> AsTheyAre {
+        AsTheyAre
+    }
+
+    fn fold(&mut self, reports: &[ConnectionReport]) {
+        reports.iter().for_each(|report| self.folds.add(report));
+    }
+
+    fn write(&mut self, rendered: Vec<ConnectionReport>) -> Result<(), Error> {
+        rendered.into_iter().for_each(|report| self.tables.take(report));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ephemeral_ports::PortRange;
     use crate::metrics::rows::{AnomalyKind, AnomalyRow, Closing, ConnectionRow, Opening, Tap, Waiting, Who};
     use crate::tcp::segment::{FrameId, HostPort};
     use crate::tcp::state::Side;
-    use crate::time::Timestamp;
+    use crate::time::{Span, Timestamp};
 
     fn report(ordinal: u64, anomalies: Vec<AnomalyRow>) -> ConnectionReport {
         let end = |port| HostPort::new([10, 0, 0, 1].into(), port);
@@ -126,6 +143,12 @@ mod tests {
     const ASKED: Asked =
         Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::new(32_768, 60_999).unwrap() };
 
+    fn tables(reports: Vec<ConnectionReport>) -> Tables {
+        let mut kept = Kept::new(ASKED);
+        deliver(reports, &mut kept).unwrap();
+        kept.tables
+    }
+
     fn anomaly(side: Side, ts: i64) -> AnomalyRow {
         AnomalyRow {
             conn_id: None,
@@ -140,7 +163,7 @@ mod tests {
 
     #[test]
     fn connections_are_numbered_by_their_first_packet() {
-        let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())], None, ASKED);
+        let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())]);
         let found: Vec<_> = tables.connections.iter().map(|row| (row.conn_id, row.first_frame.number())).collect();
         assert_eq!(found, [(1, 3), (2, 6), (3, 8)]);
     }
@@ -149,7 +172,7 @@ mod tests {
     fn rows_follow_connection_side_and_time() {
         let late_first = vec![anomaly(Side::Server, 1), anomaly(Side::Client, 9), anomaly(Side::Client, 4)];
         let reports = vec![report(1, late_first), report(0, vec![anomaly(Side::Server, 3)])];
-        let tables = tables(reports, None, ASKED);
+        let tables = tables(reports);
         let found: Vec<_> = tables.anomalies.iter().map(|row| (row.conn_id, row.side, row.ts.as_nanos())).collect();
         let expected = [
             (Some(1), Some(Side::Server), 3),

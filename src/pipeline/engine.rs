@@ -1,17 +1,20 @@
 //! What files and interfaces have in common: one packet after the other is decoded and given to the connections' shards;
-//! at the end come the tables and the summary.
+//! at the end they go to the sink, and the summary comes.
 
 use std::io;
 use std::num::NonZeroUsize;
 
 use super::collect;
 use super::shards::Shards;
+use super::sink::Sink;
 use crate::capture::Packet;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::SkipCounts;
 use crate::decode::{Decoded, Decoder};
+use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
-use crate::metrics::rows::{CaptureInfo, Summary, Tables};
+use crate::metrics::folds::Asked;
+use crate::metrics::rows::{CaptureInfo, Summary};
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
 
@@ -32,13 +35,11 @@ pub struct Options {
     pub bpf: Option<String>,
 }
 
-/// Everything that a run found.
-#[derive(Debug)]
-pub struct Analysis {
-    /// The rows.
-    pub tables: Tables,
-    /// The run itself.
-    pub summary: Summary,
+impl Options {
+    /// What they say to the folds.
+    pub const fn asked(&self) -> Asked {
+        Asked { bucket: self.bucket, time_wait: self.time_wait, port_range: self.port_range }
+    }
 }
 
 /// A run in progress.
@@ -121,19 +122,21 @@ impl Engine {
         self.segments
     }
 
-    /// Ends the run. `captures` are its inputs, in the order of the command line.
-    pub fn finish(self, captures: Vec<CaptureInfo>) -> Analysis {
+    /// Ends the run and hands its connections to `sink`. `captures` are its inputs, in the order of the command line.
+    ///
+    /// # Errors
+    ///
+    /// When the sink takes no more.
+    pub fn finish<S: Sink>(self, captures: Vec<CaptureInfo>, sink: &mut S) -> Result<Summary, Error> {
         let end = self.last_ts.unwrap_or_default();
         let found = self.shards.finish(end);
-        let Options { bucket, time_wait, port_range, .. } = self.options;
-        let asked = collect::Asked { bucket, time_wait, port_range };
-        let tables = collect::tables(found.reports, self.first_ts.zip(self.last_ts), asked);
+        collect::deliver(found.reports, sink)?;
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("port_range", self.options.port_range.to_string()));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
         options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
-        let summary = Summary {
+        Ok(Summary {
             complete: captures.iter().all(|capture| capture.error.is_none()),
             captures,
             packets: self.packets,
@@ -143,7 +146,6 @@ impl Engine {
             first_ts: self.first_ts,
             last_ts: self.last_ts,
             options,
-        };
-        Analysis { tables, summary }
+        })
     }
 }

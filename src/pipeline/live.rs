@@ -11,6 +11,7 @@ use super::engine::{Engine, Options};
 use super::interrupt::Interrupt;
 use super::offline::{Finished, capture_info};
 use super::progress::Progress;
+use super::sink::Sink;
 use crate::capture::error::grouped;
 use crate::capture::live::Live;
 use crate::capture::write::PcapngWriter;
@@ -80,15 +81,16 @@ impl Keep {
     }
 }
 
-/// Watches `live` to the end of its limits and analyses what passes. What could not be kept stands in `stopped` beside what
+/// Watches `live` to the end of its limits and hands what it finds to `sink`. What could not be kept stands in `stopped` beside what
 /// ended the watching before its time.
 ///
 /// # Errors
 ///
-/// When the system gives no thread.
-pub fn run(
+/// When the system gives no thread, or the sink takes no more.
+pub fn run<S: Sink>(
     mut live: Live,
     options: Options,
+    sink: &mut S,
     limits: Limits,
     mut keep: Option<Keep>,
     interrupt: &Interrupt,
@@ -143,5 +145,5 @@ pub fn run(
         keep.finish(&mut live, engine.packets());
         stopped.extend(keep.failed.take());
     }
-    Ok(Finished { analysis: engine.finish(vec![capture_info(info, error)]), stopped })
+    Ok(Finished { summary: engine.finish(vec![capture_info(info, error)], sink)?, stopped })
 }

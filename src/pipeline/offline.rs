@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::engine::{Analysis, Engine, Options};
+use super::engine::{Engine, Options};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::sink::Sink;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
 use crate::capture::{CaptureError, Info, Merge, Merged, Savefile, Source};
 use crate::error::Error;
-use crate::metrics::rows::CaptureInfo;
+use crate::metrics::rows::{CaptureInfo, Summary};
 
 /// Packets between two looks at the clock and at Ctrl-C.
 const LOOK_EVERY: u64 = 1024;
@@ -48,6 +49,22 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// Their names, in the order of the command line.
+    pub fn names(&self) -> Vec<String> {
+        let name = |capture: &Result<Savefile, CaptureError>| match capture {
+            Ok(savefile) => savefile.info().path,
+            Err(error) => error.name().to_owned(),
+        };
+        self.captures.iter().map(name).collect()
+    }
+
+    /// Whether one of them has no end that is known, as a pipe.
+    pub fn is_stream(&self) -> bool {
+        self.captures.iter().flatten().any(|capture| capture.progress().total().is_none())
+    }
+}
+
 /// Whether `path` stands for standard input.
 pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
@@ -55,18 +72,24 @@ pub fn is_stdin(path: &Path) -> bool {
 
 /// A finished run.
 pub struct Finished {
-    /// What was found.
-    pub analysis: Analysis,
+    /// The run itself; its connections went to the sink.
+    pub summary: Summary,
     /// What stopped the reading of inputs that had been opened, for the user: a line each.
     pub stopped: Vec<String>,
 }
 
-/// Reads every capture to its end, or to Ctrl-C, and analyses it.
+/// Reads every capture to its end, or to Ctrl-C, and hands what it finds to `sink`.
 ///
 /// # Errors
 ///
-/// When the system gives no thread.
-pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
+/// When the system gives no thread, or the sink takes no more.
+pub fn run<S: Sink>(
+    inputs: Inputs,
+    options: Options,
+    sink: &mut S,
+    interrupt: &Interrupt,
+    progress: bool,
+) -> Result<Finished, Error> {
     let mut engine = Engine::start(options).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
@@ -124,7 +147,7 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
             *slot = capture_info(info, error);
         }
     }
-    Ok(Finished { analysis: engine.finish(infos), stopped })
+    Ok(Finished { summary: engine.finish(infos, sink)?, stopped })
 }
 
 /// What the summary says of a source.
