@@ -11,12 +11,12 @@ use finwait::capture::Savefile;
 use finwait::conntrack::config::Config;
 use finwait::conntrack::tracker::Tracker;
 use finwait::decode::{Decoded, Decoder};
-use finwait::metrics::buckets::Buckets;
-use finwait::metrics::listeners::Listeners;
+use finwait::metrics::ephemeral_ports::PortRange;
+use finwait::metrics::folds::{Asked, Folds};
 use finwait::metrics::rows::ConnectionReport;
 use finwait::tcp::segment::FrameId;
 use finwait::tcp::state::{Side, State};
-use finwait::time::Timestamp;
+use finwait::time::{Span, Timestamp};
 
 /// xorshift64*: the same damage on every machine and in every run.
 struct Dice(u64);
@@ -126,12 +126,14 @@ fn check(report: &ConnectionReport) {
 
 /// What the tables of listeners promise of all of them together.
 fn check_queues(reports: &[ConnectionReport]) {
-    let mut listeners = Listeners::default();
-    reports.iter().for_each(|report| listeners.add(report));
+    let asked = Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default() };
+    let mut folds = Folds::new(asked);
+    reports.iter().for_each(|report| folds.add(report));
     let first = reports.iter().map(|report| report.connection.first_ts).min().unwrap_or_default();
     let last = reports.iter().map(|report| report.connection.last_ts).max().unwrap_or_default();
-    let (rows, queues) = listeners.finish(Some(Buckets::new(first, last, None)));
-    for row in &queues {
+    let told = folds.finish(Some((first, last)));
+    let rows = told.listeners;
+    for row in told.listener_queues.rows() {
         let listener = rows.iter().find(|listener| listener.server == row.server).expect("it has a row of its own");
         assert!(row.held_off <= row.syn_received && row.syn_received <= row.syn_received_peak, "{row:?}");
         assert!(

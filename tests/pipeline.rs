@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use finwait::metrics::ephemeral_ports::PortRange;
-use finwait::metrics::rows::Tables;
-use finwait::pipeline::engine::{Analysis, Options};
+use finwait::metrics::rows::{Summary, Tables};
+use finwait::pipeline::collect::Kept;
+use finwait::pipeline::engine::Options;
 use finwait::pipeline::interrupt::Interrupt;
 use finwait::pipeline::offline::{self, Inputs};
 use finwait::time::{Span, Timestamp};
@@ -24,9 +25,22 @@ fn options(threads: usize) -> Options {
     }
 }
 
+/// Everything that a run found.
+struct Analysis {
+    tables: Tables,
+    summary: Summary,
+}
+
 fn analyse(paths: &[PathBuf], threads: usize) -> Analysis {
+    run(paths, threads, &Interrupt::default()).0
+}
+
+fn run(paths: &[PathBuf], threads: usize, interrupt: &Interrupt) -> (Analysis, Vec<String>) {
     let inputs = Inputs::open(paths, &mut |said| panic!("{said}")).unwrap();
-    offline::run(inputs, options(threads), &Interrupt::default(), false).unwrap().analysis
+    let options = options(threads);
+    let kept = Kept::new(options.asked());
+    let finished = offline::run(inputs, options, kept, interrupt, false).unwrap();
+    (Analysis { tables: finished.sink.finish(&finished.summary), summary: finished.summary }, finished.stopped)
 }
 
 fn bundled() -> Vec<PathBuf> {
@@ -157,11 +171,9 @@ fn ctrl_c_ends_the_reading_with_what_was_read() {
     let path = file(&folder, "long.pcap", &syns(&vec![1; 60_000]));
     let interrupt = Interrupt::default();
     interrupt.raise();
-    let inputs = Inputs::open(&[path], &mut |said| panic!("{said}")).unwrap();
-    let finished = offline::run(inputs, options(2), &interrupt, false).unwrap();
-    let summary = &finished.analysis.summary;
+    let (Analysis { tables, summary }, stopped) = run(&[path], 2, &interrupt);
     assert!(summary.packets > 0 && summary.packets < 60_000, "{}", summary.packets);
-    assert_eq!(finished.analysis.tables.connections.len() as u64, summary.packets);
+    assert_eq!(tables.connections.len() as u64, summary.packets);
     assert!(!summary.complete);
-    assert!(matches!(&finished.stopped[..], [said] if said.contains("stopped by Ctrl-C")), "{:?}", finished.stopped);
+    assert!(matches!(&stopped[..], [said] if said.contains("stopped by Ctrl-C")), "{stopped:?}");
 }

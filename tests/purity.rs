@@ -52,13 +52,14 @@ const CRATES: [(&str, &[&str]); 16] = [
 ];
 
 /// What tables and report see of the floors below: rows, the plain values in them, and the folds over rows.
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 12] = [
     "metrics::rows",
+    "metrics::folds",
+    "metrics::drawn",
     "metrics::findings",
+    "metrics::listeners",
     "metrics::overview",
-    "metrics::peak",
     "metrics::phrase",
-    "metrics::quantiles",
     "tcp::segment",
     "tcp::state",
     "tcp::seq",

@@ -150,8 +150,8 @@ pub struct OutputArgs {
           default_values = ["csv", "parquet", "json", "png", "html"])]
     format: Vec<String>,
 
-    /// Which tables to write [default: all]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = table_names())]
+    /// Which tables to write, or none [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted_tables())]
     tables: Vec<String>,
 
     /// The ports that clients choose from, for ephemeral_ports [default: 32768-60999, Linux's ip_local_port_range]
@@ -279,6 +279,11 @@ impl SchemaArgs {
 
 fn table_names() -> PossibleValuesParser {
     PossibleValuesParser::new(Table::ALL.map(Table::name))
+}
+
+/// The tables, and a word that is the name of none of them.
+fn wanted_tables() -> PossibleValuesParser {
+    PossibleValuesParser::new(Table::ALL.map(Table::name).into_iter().chain(["none"]))
 }
 
 fn format_names() -> PossibleValuesParser {

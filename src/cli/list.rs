@@ -7,6 +7,7 @@ use super::status::Status;
 use super::{console, outcome};
 use crate::error::Error;
 use crate::metrics::rows::ConnectionRow;
+use crate::pipeline::collect::Kept;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::offline::{self, Inputs};
 use crate::report::terminal;
@@ -19,13 +20,14 @@ pub fn run(args: &ListArgs, settings: &Settings) -> Result<Status, Error> {
     let interrupt = Interrupt::listen(console::last_warning);
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let options = outcome::options(&args.analysis);
-    let finished = offline::run(inputs, options, &interrupt, settings.progress)?;
-    let summary = &finished.analysis.summary;
+    let kept = Kept::new(options.asked());
+    let finished = offline::run(inputs, options, kept, &interrupt, settings.progress)?;
+    let summary = &finished.summary;
     let status = outcome::judge(summary, &finished.stopped, "")?;
 
-    let files = Files::of(&summary.captures);
+    let (files, tables) = (Files::of(&summary.captures), finished.sink.finish(summary));
     let keep = |row: &ConnectionRow| condition.as_ref().is_none_or(|it| it.holds(|name| value(row, name, &files)));
-    console::stream(|out| terminal::list(out, &finished.analysis.tables, &keep, settings.style()))?;
+    console::stream(|out| terminal::list(out, &tables, &keep, settings.style()))?;
     Ok(status)
 }
 
@@ -52,6 +54,7 @@ fn value(row: &ConnectionRow, name: &str, files: &Files) -> Value {
         Cell::Real(number) => Value::Number(number),
         Cell::Flag(flag) => Value::Bool(flag),
         Cell::Time(ts) => Value::Text(ts.to_string()),
+        Cell::Word(text) => Value::Text(text.to_owned()),
         Cell::Text(text) => Value::Text(text.to_owned()),
         Cell::Shown(shown) => Value::Text(shown.to_string()),
     }

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::pipeline::clock::Stopwatch;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::live::{self, Keep, Limits};
+use crate::tables::cell::Files;
 
 /// Runs the command.
 pub fn run(args: &LiveArgs, settings: &Settings) -> Result<Status, Error> {
@@ -47,10 +48,13 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> Result<Status, Error> {
     let mut options = outcome::options(&args.analysis);
     options.port_range = args.output.port_range;
     options.bpf.clone_from(&args.bpf);
-    let finished = live::run(live, options, limits, keep, &interrupt, settings.progress)?;
-    let mut status = match outcome::judge(&finished.analysis.summary, &finished.stopped, "; report written") {
+    let names = Files::new(vec![name.clone()]);
+    let report = folder.begin(&args.output, options.asked(), names, true)?;
+    let finished = live::run(live, options, report, limits, keep, &interrupt, settings.progress)?;
+    let mut status = match outcome::judge(&finished.summary, &finished.stopped, "; report written") {
         Ok(status) => status,
         Err(error) => {
+            drop(finished.sink);
             folder.give_up();
             return Err(error);
         }
@@ -59,6 +63,6 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> Result<Status, Error> {
         finished.stopped.iter().for_each(console::say);
         status = Status::Incomplete;
     }
-    folder.finish(&args.output, &finished.analysis, settings, watch.elapsed())?;
+    folder.finish(finished.sink, &finished.summary, settings, watch.elapsed())?;
     Ok(status)
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{OutputArgs, ReportArgs};
@@ -9,13 +10,17 @@ use super::settings::Settings;
 use super::status::Status;
 use super::{console, outcome};
 use crate::error::Error;
+use crate::metrics::folds::{Asked, Folds};
+use crate::metrics::rows::{ConnectionReport, Summary};
 use crate::pipeline::clock::Stopwatch;
-use crate::pipeline::engine::Analysis;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::offline::{self, Inputs};
 use crate::pipeline::progress::busy;
-use crate::report::output::OutputDir;
+use crate::pipeline::sink::{Render, Sink};
+use crate::report::output::{OutputDir, ReportError};
 use crate::report::terminal::{self, Written};
+use crate::report::writers::{Plan, Rendered, Rendering, Writers};
+use crate::tables::cell::Files;
 
 /// Endings that say what a file is, not what it is called: `web.pcapng.gz` is `web`.
 const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".lz4", ".pcap", ".pcapng", ".cap", ".dmp", ".ntar"];
@@ -28,16 +33,61 @@ pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
     let folder = Folder::open(&args.output, || stem(args.captures.first().map_or(Path::new("-"), PathBuf::as_path)))?;
     let mut options = outcome::options(&args.analysis);
     options.port_range = args.output.port_range;
-    let finished = offline::run(inputs, options, &interrupt, settings.progress)?;
-    let status = match outcome::judge(&finished.analysis.summary, &finished.stopped, "; report written") {
+    let report = folder.begin(&args.output, options.asked(), Files::new(inputs.names()), inputs.is_stream())?;
+    let finished = offline::run(inputs, options, report, &interrupt, settings.progress)?;
+    let status = match outcome::judge(&finished.summary, &finished.stopped, "; report written") {
         Ok(status) => status,
         Err(error) => {
+            drop(finished.sink);
             folder.give_up();
             return Err(error);
         }
     };
-    folder.finish(&args.output, &finished.analysis, settings, watch.elapsed())?;
+    folder.finish(finished.sink, &finished.summary, settings, watch.elapsed())?;
     Ok(status)
+}
+
+/// A report on its way: what is told of the whole run, and the files that grow beside the analysis.
+pub(super) struct Report {
+    folds: Folds,
+    writers: Writers,
+}
+
+impl Sink for Report {
+    type Rendered = Rendered;
+    type Renderer = Renderer;
+
+    fn renderer(&self) -> Renderer {
+        Renderer(Arc::new(self.writers.rendering().clone()))
+    }
+
+    fn fold(&mut self, reports: &[ConnectionReport]) {
+        reports.iter().for_each(|report| self.folds.add(report));
+    }
+
+    fn write(&mut self, rendered: Rendered) -> Result<(), Error> {
+        self.writers.append(rendered).map_err(failed)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.writers.flush().map_err(failed)
+    }
+}
+
+/// Renders rows as the report's files have them.
+#[derive(Clone)]
+pub(super) struct Renderer(Arc<Rendering>);
+
+impl Render for Renderer {
+    type Rendered = Rendered;
+
+    fn render(&self, reports: &[ConnectionReport]) -> Result<Rendered, Error> {
+        self.0.render(reports).map_err(failed)
+    }
+}
+
+fn failed(error: ReportError) -> Error {
+    Error::Output(error.to_string())
 }
 
 /// Where the report goes; exists before the long work begins.
@@ -66,24 +116,31 @@ impl Folder {
         }
     }
 
-    /// Writes the report and prints the summary.
+    /// Begins the report of inputs with these names.
+    pub(super) fn begin(&self, args: &OutputArgs, asked: Asked, names: Files, stream: bool) -> Result<Report, Error> {
+        let plan = Plan { formats: args.formats(), tables: args.tables(), stream };
+        let writers = Writers::begin(&self.out, plan, names).map_err(failed)?;
+        Ok(Report { folds: Folds::new(asked), writers })
+    }
+
+    /// Ends the report and prints the summary.
     pub(super) fn finish(
         &self,
-        args: &OutputArgs,
-        analysis: &Analysis,
+        report: Report,
+        summary: &Summary,
         settings: &Settings,
         took: Duration,
     ) -> Result<(), Error> {
-        let Analysis { tables, summary } = analysis;
         let writing = busy(settings.progress, took, format!("writing {}", self.out.path().display()));
-        let written = crate::report::write(&self.out, tables, summary, &args.formats(), &args.tables());
+        let told = report.folds.finish(summary.first_ts.zip(summary.last_ts));
+        let written = report.writers.finish(&told, summary);
         drop(writing);
-        let files = written.map_err(|error| Error::Output(error.to_string()))?;
+        let files = written.map_err(failed)?;
         if settings.quiet {
             return Ok(());
         }
         let written = Written { dir: self.out.path(), files: &files, took: Some(took) };
-        console::print(&terminal::summary(tables, summary, Some(&written), settings.style()))
+        console::print(&terminal::summary(&told, summary, Some(&written), settings.style()))
     }
 }
 

@@ -11,6 +11,7 @@ use super::status::Status;
 use super::{console, outcome};
 use crate::capture::error::grouped;
 use crate::error::Error;
+use crate::pipeline::collect::Kept;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::offline::{self, Inputs};
 use crate::pipeline::single;
@@ -29,13 +30,14 @@ pub fn run(args: &ShowArgs, settings: &Settings) -> Result<Status, Error> {
     };
     let inputs = Inputs::open(std::slice::from_ref(path), &mut |error| console::say(error))
         .map_err(|error| if spool.is_some() { Error::Input(named(error.to_string())) } else { error })?;
-    let finished = offline::run(inputs, options.clone(), &interrupt, settings.progress)?;
+    let kept = Kept::new(options.asked());
+    let finished = offline::run(inputs, options.clone(), kept, &interrupt, settings.progress)?;
     let stopped: Vec<String> = finished.stopped.into_iter().map(named).collect();
-    let status = outcome::judge(&finished.analysis.summary, &stopped, "")?;
+    let status = outcome::judge(&finished.summary, &stopped, "")?;
 
-    let tables = &finished.analysis.tables;
+    let tables = finished.sink.finish(&finished.summary);
     let conn_id = args.conn_id.get();
-    let rows = Rows::of(tables, conn_id).ok_or_else(|| {
+    let rows = Rows::of(&tables, conn_id).ok_or_else(|| {
         let known = match tables.connections.len() {
             0 => "it has no connections".to_owned(),
             1 => "it has one connection, number 1".to_owned(),

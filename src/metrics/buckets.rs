@@ -45,10 +45,75 @@ impl Buckets {
         std::iter::successors(Some(one), next).map(Timestamp::from_nanos)
     }
 
+    /// Where the last one ends.
+    pub const fn last(self) -> Timestamp {
+        Timestamp::from_nanos(self.last)
+    }
+
     /// How long the capture is.
     pub const fn length(self) -> Span {
         Span::from_nanos(self.last.saturating_sub(self.first))
     }
+}
+
+/// How finely a fold must keep instants while the capture is still being read, so that no bucket chosen at its end divides
+/// what was put together. Buckets only widen as a capture grows, so their final width is known to be a multiple of this.
+/// (Not where an asked width gives too many buckets: then an instant may count in the bucket after its own.)
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    asked: Option<Span>,
+    seen: Option<(i64, i64)>,
+    step: i64,
+    /// The length of capture up to which the step holds.
+    holds: i64,
+}
+
+impl Grid {
+    /// For buckets of `asked` width, or as [`Buckets::new`] chooses them.
+    pub const fn new(asked: Option<Span>) -> Self {
+        Self { asked, seen: None, step: 1, holds: -1 }
+    }
+
+    /// The capture has a packet at `ts`, or lasts until then at least. The epoch itself stands for a packet without a time
+    /// of its own, and says nothing.
+    pub fn see(&mut self, ts: Timestamp) {
+        let ts = ts.as_nanos();
+        let (first, last) = self.seen.unwrap_or((ts, ts));
+        if ts == 0 || (self.seen.is_some() && (first..=last).contains(&ts)) {
+            return;
+        }
+        self.seen = Some((first.min(ts), last.max(ts)));
+        let length = last.max(ts).saturating_sub(first.min(ts));
+        if length > self.holds {
+            (self.step, self.holds) = step(length, self.asked);
+        }
+    }
+
+    /// The multiple to which instants may be rounded up, in nanoseconds.
+    pub const fn step(&self) -> i64 {
+        self.step
+    }
+
+    /// The latest instant that the capture is known to reach.
+    pub fn reaches(&self) -> Option<Timestamp> {
+        self.seen.map(|(_, last)| Timestamp::from_nanos(last))
+    }
+}
+
+/// The step for a capture of `length` nanoseconds, and the length up to which it is the same.
+fn step(length: i64, asked: Option<Span>) -> (i64, i64) {
+    if let Some(asked) = asked {
+        let mut step = asked.as_nanos().max(1);
+        while length / (MAX_ASKED_BUCKETS - 2) >= step && step < i64::MAX / 2 {
+            step *= 2;
+        }
+        return (step, step.saturating_mul(MAX_ASKED_BUCKETS - 2).saturating_sub(1));
+    }
+    let width = width(length, None);
+    // 2 × 10ⁿ is not a divisor of 5 × 10ⁿ, nor two minutes of five, nor two days of seven; every other width divides those above.
+    let halved = width < NANOS_PER_SEC && width.to_string().starts_with('2');
+    let halved = halved || [2 * NANOS_PER_SEC, 2 * MINUTE, 2 * DAY].contains(&width);
+    (if halved { width / 2 } else { width }, width.saturating_mul(MAX_BUCKETS - 2).saturating_sub(1))
 }
 
 /// The least multiple of `step` that is not below `value`, or `value` where there is none in range.
@@ -100,6 +165,36 @@ mod tests {
         assert_eq!(width(HOUR, Some(Span::from_secs(1))), NANOS_PER_SEC);
         assert!(HOUR / width(HOUR, Some(Span::from_nanos(1))) <= MAX_ASKED_BUCKETS);
         assert!(width(0, Some(Span::from_nanos(-5))) > 0);
+    }
+
+    #[test]
+    fn every_later_width_is_a_multiple_of_an_earlier_step() {
+        let lengths = || (0..62).flat_map(|power| [1_i64 << power, (1 << power) + (1 << power) / 3]);
+        for (n, length) in lengths().enumerate() {
+            let (step, holds) = step(length, None);
+            assert!(holds >= length, "{length}");
+            assert_eq!(super::step(holds, None), (step, holds));
+            for later in lengths().skip(n).filter(|&later| later < 30_000 * DAY) {
+                assert_eq!(width(later, None) % step, 0, "{length} {later}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_grid_widens_with_the_capture_and_keeps_to_an_asked_width() {
+        let mut grid = Grid::new(None);
+        let at = |nanos| Timestamp::from_nanos(nanos);
+        grid.see(at(0));
+        assert_eq!((grid.reaches(), grid.step()), (None, 1));
+        grid.see(at(5 * HOUR));
+        grid.see(at(5 * HOUR + 10 * NANOS_PER_SEC));
+        assert_eq!(grid.step(), 10_000_000);
+        grid.see(at(HOUR));
+        assert_eq!((grid.step(), grid.reaches()), (30 * NANOS_PER_SEC, Some(at(5 * HOUR + 10 * NANOS_PER_SEC))));
+        let mut asked = Grid::new(Some(Span::from_secs(7)));
+        asked.see(at(1));
+        asked.see(at(HOUR));
+        assert_eq!(asked.step(), 7 * NANOS_PER_SEC);
     }
 
     #[test]

@@ -1,42 +1,33 @@
 //! How many endpoints are in each state, over time. In: each connection's report, in any order. Out: a row a bucket, side
 //! and state: a passive `ss -ant` at each bucket's end.
 
-use super::buckets::{Buckets, HOUR, MINUTE, round_up};
+use super::buckets::Buckets;
 use super::rows::{CensusRow, Closing, ConnectionReport};
+use super::tallies::Tallies;
 use crate::tcp::state::{Side, State};
-use crate::time::{NANOS_PER_SEC, Timestamp};
-
-/// Changes kept before they are first merged.
-const MAX_CHANGES: usize = 1 << 20;
+use crate::time::Timestamp;
 
 /// The fold of `state_census`. CLOSED and LISTEN are not counted: one is no state at all, the other belongs to no
 /// connection. An endpoint of which nothing is known is not counted either.
-#[derive(Clone, Debug)]
+///
+/// Changes are summed in bins that no bucket divides, so the counts are exact for a capture of any length (unless an asked width
+/// gives too many buckets).
+#[derive(Clone, Debug, Default)]
 pub struct Census {
-    /// (when, side and state, how many more or fewer).
-    changes: Vec<(i64, u8, i64)>,
-    /// Instants are rounded up to multiples of this once there are very many. A capture long enough for that has buckets
-    /// that are multiples of it, so no count changes (unless an asked width is finer).
-    resolution: i64,
-    /// How many changes there may be before they are merged again.
-    room: usize,
-}
-
-impl Default for Census {
-    fn default() -> Self {
-        Self { changes: Vec::new(), resolution: 1, room: MAX_CHANGES }
-    }
+    changes: Tallies<SLOTS>,
 }
 
 const SLOTS: usize = 2 * State::ALL.len();
 
-const fn slot(side: Side, state: State) -> u8 {
-    (side.index() * State::ALL.len() + state as usize) as u8
+const fn slot(side: Side, state: State) -> usize {
+    side.index() * State::ALL.len() + state as usize
 }
 
 impl Census {
-    /// Takes one connection. A row whose timestamp lies before the row before it counts from there.
-    pub fn add(&mut self, report: &ConnectionReport) {
+    /// Takes one connection; bins end at multiples of `step`. A row whose timestamp lies before the row before it counts from
+    /// there.
+    pub fn add(&mut self, report: &ConnectionReport, step: i64) {
+        self.changes.widen(step);
         for side in Side::BOTH {
             let mut current: Option<State> = None;
             let mut now = Timestamp::MIN;
@@ -50,17 +41,12 @@ impl Census {
                 self.step(side, &mut current, State::Closed, now);
             }
         }
-        if self.changes.len() >= self.room {
-            self.compact();
-            // Timestamps strewn over centuries do not merge; sorting them again and again would take for ever.
-            self.room = MAX_CHANGES.max(2 * self.changes.len());
-        }
     }
 
     fn step(&mut self, side: Side, current: &mut Option<State>, to: State, now: Timestamp) {
         let mut change = |state: State, by| {
             if !matches!(state, State::Closed | State::Listen) {
-                self.changes.push((now.as_nanos(), slot(side, state), by));
+                self.changes.add(now.as_nanos(), slot(side, state), by);
             }
         };
         if let Some(from) = current.replace(to) {
@@ -69,47 +55,20 @@ impl Census {
         change(to, 1);
     }
 
-    /// Merges changes of one instant, and widens the instants until half the room is free.
-    fn compact(&mut self) {
-        loop {
-            for change in &mut self.changes {
-                change.0 = round_up(change.0, self.resolution);
-            }
-            self.changes.sort_unstable();
-            self.changes.dedup_by(|next, kept| {
-                let same = (next.0, next.1) == (kept.0, kept.1);
-                if same {
-                    kept.2 += next.2;
-                }
-                same
-            });
-            self.changes.retain(|change| change.2 != 0);
-            if self.changes.len() <= MAX_CHANGES / 2 || self.resolution >= HOUR {
-                return;
-            }
-            self.resolution = match self.resolution {
-                0..NANOS_PER_SEC => self.resolution * 10,
-                NANOS_PER_SEC..MINUTE => MINUTE,
-                _ => HOUR,
-            };
-        }
-    }
-
     /// The rows, by bucket, side and state.
-    pub fn finish(mut self, buckets: Buckets) -> Vec<CensusRow> {
-        self.changes.sort_unstable();
-        let mut changes = self.changes.into_iter().peekable();
+    pub fn finish(self, buckets: Buckets) -> Vec<CensusRow> {
+        // The last bin may end after the capture, which it reaches into.
+        let last = buckets.last().as_nanos();
+        let mut bins = self.changes.bins().map(|(end, sums)| (end.min(last), sums)).peekable();
         let mut counts = [0_i64; SLOTS];
         let mut rows = Vec::new();
         for end in buckets.ends() {
-            while let Some((_, slot, by)) = changes.next_if(|change| change.0 <= end.as_nanos()) {
-                if let Some(count) = counts.get_mut(usize::from(slot)) {
-                    *count += by;
-                }
+            while let Some((_, sums)) = bins.next_if(|bin| bin.0 <= end.as_nanos()) {
+                counts.iter_mut().zip(sums).for_each(|(count, by)| *count += i64::from(*by));
             }
             for side in Side::BOTH {
                 for state in State::ALL {
-                    let count = counts.get(usize::from(slot(side, state))).copied().unwrap_or(0);
+                    let count = counts.get(slot(side, state)).copied().unwrap_or(0);
                     if let Ok(connections @ 1..) = u64::try_from(count) {
                         rows.push(CensusRow { bucket_ts: end, side, state, connections });
                     }
@@ -123,13 +82,18 @@ impl Census {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::buckets::Grid;
     use crate::metrics::rows::Opening;
     use crate::metrics::synthetic::{Draft, at};
-    use crate::time::Span;
+    use crate::time::{NANOS_PER_SEC, Span};
 
     fn rows(reports: &[ConnectionReport], first: i64, last: i64, bucket: Option<i64>) -> Vec<(i64, String, u64)> {
         let mut census = Census::default();
-        reports.iter().for_each(|report| census.add(report));
+        let mut grid = Grid::new(bucket.map(Span::from_nanos));
+        for report in reports {
+            report.transitions.iter().for_each(|row| grid.see(row.ts));
+            census.add(report, grid.step());
+        }
         let rows = census.finish(Buckets::new(at(first), at(last), bucket.map(Span::from_nanos)));
         rows.iter()
             .map(|row| (row.bucket_ts.as_nanos(), format!("{} {}", row.side, row.state), row.connections))
@@ -197,17 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn very_many_changes_are_merged_without_changing_a_count() {
-        let mut merged = Census::default();
-        for n in 0..2_000 {
-            let from = n * NANOS_PER_SEC + n;
-            merged.add(&client(&[(from, State::SynSent), (from + 700_000_000, State::Established)]));
+    fn long_captures_are_counted_exactly_in_few_bins() {
+        let mut census = Census::default();
+        let mut grid = Grid::new(None);
+        let lives: Vec<_> = (0..20_000).map(|n| (n * NANOS_PER_SEC + n * 7, n * NANOS_PER_SEC + 700_000_000)).collect();
+        for &(from, until) in &lives {
+            grid.see(at(until));
+            census.add(&client(&[(from, State::SynSent), (until, State::Closed)]), grid.step());
         }
-        let exact = merged.clone();
-        merged.resolution = NANOS_PER_SEC;
-        merged.compact();
-        assert!(merged.changes.len() < exact.changes.len());
-        let buckets = Buckets::new(at(0), at(2_000 * NANOS_PER_SEC), None);
-        assert_eq!(merged.finish(buckets), exact.finish(buckets));
+        assert!(census.changes.bins().count() < 1_300);
+        let buckets = Buckets::new(at(lives[0].1), at(lives[19_999].1), None);
+        let expected: Vec<_> = buckets
+            .ends()
+            .map(|end| lives.iter().filter(|(from, until)| at(*from) <= end && at(*until) > end).count() as u64)
+            .filter(|&count| count > 0)
+            .collect();
+        assert_eq!(census.finish(buckets).iter().map(|row| row.connections).collect::<Vec<_>>(), expected);
     }
 }

@@ -1,24 +1,34 @@
-//! How near clients are to running out of ports. In: a run's connections and stays in TIME_WAIT. Out: a row a client address
-//! and listener, and how that went over time.
+//! How near clients are to running out of ports. In: each connection's report, in any order. Out: a row a client address and
+//! listener, and how that went over time.
 //!
 //! A port that a client's TIME_WAIT holds cannot be used again for the same listener before that ends. The ports that other
 //! connections of the client hold, to other listeners, do not matter: the 4-tuple has to be free, not the port.
+//!
+//! Exact up to 65,536 connections. Beyond that a client counts from its first stay in TIME_WAIT on, comings and goings are put
+//! together ([`levels`](super::levels)), and of very many clients those with the fewest stays are given up.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use super::buckets::{Buckets, MAX_ROWS};
+use super::buckets::Buckets;
 use super::levels::Levels;
-use super::rows::{
-    Closing, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, Opening, PortUser, Tables, TimeWaitRow,
-};
+use super::over_time::OverTime;
+use super::registry::{MOST, Registry};
+use super::rows::{Closing, ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, Opening, PortUser};
 use crate::tcp::state::Side;
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
-/// Most users of ports that are told; beyond it those with fewest stays are left out. Someone near the end of the ports is
-/// never among them unless 65,536 others are as near.
-pub const MAX_USERS: usize = 1 << 16;
+/// Up to so many connections every client is watched from its first one on.
+const WATCHED: u64 = 1 << 16;
+/// Users that are told of where there are more connections.
+const USERS: usize = 1 << 14;
+/// Comings and goings that are kept one by one: those of 65,536 connections, which have three at most.
+const CHANGES: usize = 3 << 16;
+/// A user with no more changes than that is not worth settling.
+const FEW: usize = 64;
+/// Most distinct ports that all users have together, and stretches of time.
+const PORTS: usize = 1 << 20;
+const STRETCHES: usize = 1 << 15;
 
 /// The ports that clients take for their own end, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,115 +62,181 @@ impl PortRange {
     }
 }
 
-/// What a client address did with a listener.
-#[derive(Default)]
-struct Use {
-    connections: u64,
-    ports: Vec<u16>,
-    begun: Vec<Timestamp>,
-    stays: u64,
-    held: Levels,
-}
-
-/// The rows of `ephemeral_ports`, by user, and of `ephemeral_port_use`, by bucket and user; of the latter there are at most
-/// [`MAX_ROWS`], those with most stays first. `time_wait` is how long TIME_WAIT is assumed to last.
-pub fn rows(
-    tables: &Tables,
+/// The fold of `ephemeral_ports` and `ephemeral_port_use`.
+#[derive(Clone, Debug)]
+pub struct EphemeralPorts {
     range: PortRange,
     time_wait: Span,
-    buckets: Option<Buckets>,
-) -> (Vec<EphemeralPortRow>, Vec<EphemeralPortUseRow>) {
-    let window = window(time_wait, buckets);
-    let mut users: Vec<_> = users(tables).into_iter().collect();
-    users.sort_by_key(|(user, used)| (Reverse(used.stays), *user));
-    let (mut rows, mut over_time, mut room) = (Vec::with_capacity(users.len()), Vec::new(), buckets.is_some());
-    for (user, mut used) in users {
-        used.begun.sort_unstable();
-        let held = std::mem::take(&mut used.held).sort();
-        if let Some(buckets) = buckets.filter(|_| room) {
-            let mut own = Vec::new();
-            // In each bucket the stays and the connections begun; a bucket with neither has no row.
-            let mut levels = held.in_buckets::<1>(buckets).into_iter().peekable();
-            let mut begun = used.begun.iter().peekable();
-            for end in buckets.ends() {
-                let level = levels.next_if(|level| level.0 == end).map(|(_, [level])| level).unwrap_or_default();
-                let connections = std::iter::from_fn(|| begun.next_if(|&&ts| ts <= end)).count() as u64;
-                if level.peak > 0 || connections > 0 {
-                    let (time_wait, time_wait_peak) = (level.at_end, level.peak);
-                    own.push(EphemeralPortUseRow { bucket_ts: end, user, time_wait, time_wait_peak, connections });
-                }
-            }
-            room = over_time.is_empty() || over_time.len() + own.len() <= MAX_ROWS;
-            if room {
-                over_time.extend(own);
-            }
-        }
-        let (time_wait_peak, time_wait_peak_ts) = held.peak(0);
-        used.ports.sort_unstable();
-        used.ports.dedup();
-        let seconds = |span: Span| span.as_nanos() as f64 / NANOS_PER_SEC as f64;
-        rows.push(EphemeralPortRow {
-            user,
-            connections: used.connections,
-            distinct_client_ports: used.ports.len() as u64,
-            time_wait_stays: used.stays,
-            time_wait_peak,
-            time_wait_peak_ts,
-            connections_per_second: most_within(&used.begun, window) as f64 / seconds(window),
-            ports_available: range.ports(),
-            exhaustion_rate: (time_wait > Span::ZERO).then(|| range.ports() as f64 / seconds(time_wait)),
-            used_ratio: time_wait_peak as f64 / range.ports() as f64,
-        });
-    }
-    rows.sort_unstable_by_key(|row| row.user);
-    over_time.sort_unstable_by_key(|row| (row.bucket_ts, row.user));
-    (rows, over_time)
+    users: Registry<PortUser, Use>,
+    connections: u64,
+    changes: usize,
+    ports: usize,
+    /// How many changes there may be before room is made.
+    room: usize,
 }
 
-/// Everyone with a stay in TIME_WAIT on the client's side, and what they did.
-fn users(tables: &Tables) -> BTreeMap<PortUser, Use> {
-    let of = |row: &ConnectionRow| PortUser { client_ip: row.who.client.ip, server: row.who.server };
-    let stays = || {
-        let held = tables.time_wait.iter().filter(|stay| stay.side == Side::Client);
-        held.filter_map(|stay| Some((stay, connection(&tables.connections, stay)?)))
-    };
-    let mut counts: HashMap<PortUser, u64> = HashMap::new();
-    for (_, row) in stays() {
-        *counts.entry(of(row)).or_default() += 1;
+// Places of `Levels`.
+/// A port is held by a TIME_WAIT.
+const HELD: u8 = 0;
+/// A connection has begun, and the time over which a rate is taken has not passed.
+const BEGUN: u8 = 1;
+
+/// What a client address did with a listener.
+#[derive(Clone, Debug, Default)]
+struct Use {
+    connections: u64,
+    stays: u64,
+    ports: Ports,
+    over_time: Levels<2>,
+    /// Connections that have begun leave [`BEGUN`] again; until then only their coming is noted.
+    leaves: bool,
+}
+
+/// `ephemeral_port_use`: how many were in TIME_WAIT, most at once, connections begun.
+pub type PortUse = OverTime<PortUser, 3>;
+
+impl PortUse {
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = EphemeralPortUseRow> + '_ {
+        self.iter().map(|(bucket_ts, user, [time_wait, time_wait_peak, connections])| EphemeralPortUseRow {
+            bucket_ts,
+            user,
+            time_wait,
+            time_wait_peak,
+            connections,
+        })
     }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_unstable_by_key(|&(user, stays)| (Reverse(stays), user));
-    counts.truncate(MAX_USERS);
-    let mut users: BTreeMap<PortUser, Use> =
-        counts.into_iter().map(|(user, stays)| (user, Use { stays, ..Use::default() })).collect();
-    for row in &tables.connections {
-        let Some(used) = users.get_mut(&of(row)) else { continue };
-        used.connections += 1;
-        used.ports.push(row.who.client.port);
-        if row.opening != Opening::Midstream || row.syn_ack_packets > 0 {
-            used.begun.push(row.first_ts);
+}
+
+impl EphemeralPorts {
+    /// For clients that choose from `range`, where TIME_WAIT is assumed to last `time_wait`.
+    pub fn new(range: PortRange, time_wait: Span) -> Self {
+        Self { range, time_wait, users: Registry::default(), connections: 0, changes: 0, ports: 0, room: CHANGES }
+    }
+
+    /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`.
+    pub fn add(&mut self, report: &ConnectionReport, step: i64) {
+        let row = &report.connection;
+        let user = PortUser { client_ip: row.who.client.ip, server: row.who.server };
+        let stays = || report.time_wait.iter().filter(|stay| stay.side == Side::Client);
+        self.connections += 1;
+        if self.connections == WATCHED + 1 {
+            self.users.forget_if(|used| used.stays == 0);
+            self.count();
         }
-    }
-    for (stay, row) in stays() {
-        if let Some(used) = users.get_mut(&of(row)) {
+        let watched = self.connections <= WATCHED || stays().next().is_some();
+        let Some(used) = (if watched { Some(self.users.entry(user)) } else { self.users.get(user) }) else { return };
+        let (changes, ports) = (used.over_time.kept(), used.ports.len());
+        used.connections += 1;
+        used.ports.add(row.who.client.port);
+        if row.opening != Opening::Midstream || row.syn_ack_packets > 0 {
+            let until = used.leaves.then(|| row.first_ts.plus(rate_over(self.time_wait)));
+            used.over_time.add(BEGUN, row.first_ts, until);
+        }
+        for stay in stays() {
+            used.stays += 1;
             // What became of an evicted connection nobody knows, so it is counted up to its last packet.
             let until = stay.ended_ts.or_else(|| (row.closing == Closing::Evicted).then_some(row.last_ts));
-            used.held.add(0, stay.entered_ts, until);
+            used.over_time.add(HELD, stay.entered_ts, until);
+        }
+        self.changes += used.over_time.kept() - changes;
+        self.ports = (self.ports + used.ports.len()).saturating_sub(ports);
+        let most = if self.connections <= WATCHED { MOST } else { USERS };
+        if self.users.len() > most || self.ports > PORTS {
+            self.users.forget(self.users.len().min(most) / 2, |used| (used.stays, used.connections));
+            self.count();
+        }
+        if self.changes > self.room {
+            self.settle(step);
         }
     }
-    users
-}
 
-/// The connection of a stay; the rows are in the order of `conn_id`.
-fn connection<'a>(rows: &'a [ConnectionRow], stay: &TimeWaitRow) -> Option<&'a ConnectionRow> {
-    rows.binary_search_by_key(&stay.conn_id, |row| row.conn_id).ok().and_then(|at| rows.get(at))
+    fn count(&mut self) {
+        self.changes = self.users.values().map(|used| used.over_time.kept()).sum();
+        self.ports = self.users.values().map(|used| used.ports.len()).sum();
+    }
+
+    fn settle(&mut self, step: i64) {
+        let window = rate_over(self.time_wait);
+        let mut stretches = 0;
+        for used in self.users.values() {
+            if used.over_time.kept() > FEW {
+                if !used.leaves {
+                    used.leaves = true;
+                    used.over_time.leave_after(BEGUN, window);
+                }
+                used.over_time.settle(used.over_time.kept() / 2, step);
+            }
+            stretches += used.over_time.stretches();
+        }
+        if stretches > STRETCHES {
+            let mut busy: Vec<&mut Use> = self.users.values().collect();
+            busy.sort_by_key(|used| used.stays);
+            busy.pop();
+            for used in busy.into_iter().filter(|used| used.over_time.stretches() > 1) {
+                if stretches > STRETCHES / 2 {
+                    stretches -= used.over_time.stretches();
+                    used.over_time.collapse();
+                    stretches += used.over_time.stretches();
+                }
+            }
+        }
+        self.count();
+        self.room = CHANGES.max(2 * self.changes);
+    }
+
+    /// The rows of `ephemeral_ports`, by user, and of `ephemeral_port_use`, by bucket and user; of the latter those with most stays
+    /// are told first.
+    pub fn finish(self, buckets: Option<Buckets>) -> (Vec<EphemeralPortRow>, PortUse) {
+        let Self { range, time_wait, users, .. } = self;
+        let window = window(time_wait, buckets);
+        let mut users = users.into_all();
+        users.retain(|(_, used)| used.stays > 0);
+        users.sort_by_key(|(user, used)| (Reverse(used.stays), *user));
+        let (mut rows, mut over_time) = (Vec::with_capacity(users.len()), PortUse::default());
+        for (user, used) in users {
+            let collapsed = used.over_time.is_collapsed();
+            let exact = used.over_time.is_exact() && !used.leaves;
+            let mut begun: Vec<Timestamp> = if exact { used.over_time.comings(BEGUN).collect() } else { Vec::new() };
+            begun.sort_unstable();
+            let history = used.over_time.finish();
+            if let Some(buckets) = buckets.filter(|_| !collapsed && !over_time.is_full()) {
+                // In each bucket the stays and the connections begun; a bucket with neither has no row.
+                let levels = history.in_buckets::<2>(buckets).into_iter();
+                let levels = levels.filter(|(_, [held, begun])| held.peak > 0 || begun.came > 0);
+                over_time.add(user, levels.map(|(end, [held, begun])| (end, [held.at_end, held.peak, begun.came])));
+            }
+            let (time_wait_peak, time_wait_peak_ts) = history.peak(HELD);
+            let most = if exact { most_within(&begun, window) } else { history.peak(BEGUN).0 };
+            let seconds = |span: Span| span.as_nanos() as f64 / NANOS_PER_SEC as f64;
+            rows.push(EphemeralPortRow {
+                user,
+                connections: used.connections,
+                distinct_client_ports: used.ports.len_exactly() as u64,
+                time_wait_stays: used.stays,
+                time_wait_peak,
+                time_wait_peak_ts,
+                connections_per_second: most as f64 / seconds(window),
+                ports_available: range.ports(),
+                exhaustion_rate: (time_wait > Span::ZERO).then(|| range.ports() as f64 / seconds(time_wait)),
+                used_ratio: time_wait_peak as f64 / range.ports() as f64,
+            });
+        }
+        rows.sort_unstable_by_key(|row| row.user);
+        (rows, over_time.sorted())
+    }
 }
 
 /// The time over which a rate is taken: as long as a port stays in TIME_WAIT, for that is how many connections must find a
 /// port; no longer than the capture, and a second at least, for a burst is no rate.
 fn window(time_wait: Span, buckets: Option<Buckets>) -> Span {
     let length = buckets.map_or(time_wait, Buckets::length);
-    time_wait.min(length).max(Span::from_secs(1))
+    rate_over(time_wait.min(length))
+}
+
+/// The same before the capture's length is known: in a shorter one all connections lie within it anyway.
+fn rate_over(time_wait: Span) -> Span {
+    time_wait.max(Span::from_secs(1))
 }
 
 /// The most of `sorted` that lie within less than `window` of each other.
@@ -175,26 +251,67 @@ fn most_within(sorted: &[Timestamp], window: Span) -> u64 {
     counts.max().unwrap_or(0) as u64
 }
 
+/// A set of ports: a few in a list, many as bits.
+#[derive(Clone, Debug, Default)]
+struct Ports {
+    /// The first so many are sorted and distinct.
+    sorted: usize,
+    list: Vec<u16>,
+    bits: Option<Box<[u64; 1024]>>,
+}
+
+impl Ports {
+    /// A list of more is larger than the bits.
+    const LISTED: usize = 4096;
+
+    fn add(&mut self, port: u16) {
+        match &mut self.bits {
+            Some(bits) => Self::set(bits, port),
+            None => {
+                self.list.push(port);
+                if self.list.len() >= 2 * self.sorted.max(32) {
+                    self.tidy();
+                }
+            }
+        }
+    }
+
+    fn set(bits: &mut [u64; 1024], port: u16) {
+        if let Some(word) = bits.get_mut(usize::from(port / 64)) {
+            *word |= 1 << (port % 64);
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.list.sort_unstable();
+        self.list.dedup();
+        self.sorted = self.list.len();
+        if self.list.len() > Self::LISTED {
+            let mut bits = Box::new([0; 1024]);
+            std::mem::take(&mut self.list).into_iter().for_each(|port| Self::set(&mut bits, port));
+            self.bits = Some(bits);
+        }
+    }
+
+    /// How much memory they take, in ports.
+    fn len(&self) -> usize {
+        if self.bits.is_some() { Self::LISTED } else { self.list.len() }
+    }
+
+    fn len_exactly(mut self) -> usize {
+        self.tidy();
+        self.bits.map_or(self.list.len(), |bits| bits.iter().map(|word| word.count_ones() as usize).sum())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::rows::ConnectionReport;
     use crate::metrics::synthetic::{Draft, at};
     use crate::tcp::segment::HostPort;
 
     const S: i64 = NANOS_PER_SEC;
     const MINUTE: Span = Span::from_secs(60);
-
-    fn tables(reports: Vec<ConnectionReport>) -> Tables {
-        let mut tables = Tables::default();
-        for (id, mut report) in (1..).zip(reports) {
-            report.connection.conn_id = id;
-            report.time_wait.iter_mut().for_each(|stay| stay.conn_id = id);
-            tables.connections.push(report.connection);
-            tables.time_wait.append(&mut report.time_wait);
-        }
-        tables
-    }
 
     /// A connection from `port` that began at second `from` and whose client sat in TIME_WAIT from a second later.
     fn stay(client: [u8; 4], port: u16, from: i64, until: Option<i64>) -> ConnectionReport {
@@ -203,8 +320,10 @@ mod tests {
     }
 
     fn told(reports: Vec<ConnectionReport>, until: i64) -> (Vec<EphemeralPortRow>, Vec<EphemeralPortUseRow>) {
-        let buckets = Buckets::new(at(0), at(until * S), Some(Span::from_secs(10)));
-        rows(&tables(reports), PortRange::default(), MINUTE, Some(buckets))
+        let mut ports = EphemeralPorts::new(PortRange::default(), MINUTE);
+        reports.iter().for_each(|report| ports.add(report, 1));
+        let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(until * S), Some(Span::from_secs(10)))));
+        (rows, over_time.rows().collect())
     }
 
     #[test]
@@ -259,9 +378,33 @@ mod tests {
 
     #[test]
     fn without_times_and_with_no_time_wait_nothing_is_divided_by_zero() {
-        let tables = tables(vec![stay([10, 0, 0, 1], 40_000, 0, None)]);
-        let (rows, over_time) = rows(&tables, PortRange::default(), Span::ZERO, None);
+        let mut ports = EphemeralPorts::new(PortRange::default(), Span::ZERO);
+        ports.add(&stay([10, 0, 0, 1], 40_000, 0, None), 1);
+        let (rows, over_time) = ports.finish(None);
         assert_eq!((rows[0].exhaustion_rate, rows[0].connections_per_second, over_time.len()), (None, 1.0, 0));
+    }
+
+    #[test]
+    fn very_many_connections_are_counted_in_bounded_memory() {
+        let mut ports = EphemeralPorts::new(PortRange::default(), MINUTE);
+        for n in 0..150_000_i64 {
+            // Two hundred a second, each in TIME_WAIT for a minute; two others come by without one.
+            let ms = n * 5;
+            let client = HostPort::new([10, 0, 0, 1].into(), 32_768 + (n % 28_232) as u16);
+            let draft = Draft::to("10.0.0.9:443").from(client).handshake(ms * 1_000_000, 1);
+            let until = (ms + 60_000) * 1_000_000;
+            ports.add(&draft.time_wait(Side::Client, ms * 1_000_000, Some(until)).done(), 2 * S);
+            if n % 1_000 == 0 {
+                let other = HostPort::new([10, 0, 0, 2].into(), 1_024);
+                ports.add(&Draft::to("10.0.0.9:443").from(other).handshake(ms * 1_000_000, 1).done(), 2 * S);
+            }
+        }
+        assert!(ports.changes <= 2 * CHANGES && ports.users.len() == 1, "{} {}", ports.changes, ports.users.len());
+        let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(750 * S), Some(Span::from_secs(10)))));
+        let (row, over_time) = (&rows[0], over_time.rows().collect::<Vec<_>>());
+        assert_eq!((row.connections, row.time_wait_stays, row.distinct_client_ports), (150_000, 150_000, 28_232));
+        assert_eq!((row.time_wait_peak, row.connections_per_second), (12_000, 200.0));
+        assert_eq!((over_time[50].connections, over_time[50].time_wait), (2_000, 12_000));
     }
 
     #[test]

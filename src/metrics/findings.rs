@@ -1,36 +1,88 @@
-//! What looks wrong in a run. In: its tables and summary. Out: findings, the gravest first, each with the frames to look at.
+//! What looks wrong in a run. In: each connection's report, in any order, and what the other folds told. Out: findings, the
+//! gravest first, each with the frames to look at.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
-use super::overview::by_id;
 use super::phrase::{many, thousands};
-use super::rows::{AnomalyKind, Closing, ConnectionRow, Opening, Summary, Tables};
-use crate::tcp::segment::{FrameId, HostPort};
-use crate::tcp::state::{Side, State};
-use crate::time::Span;
+use super::registry::{MOST, Registry};
+use super::rows::{AnomalyKind, ConnectionReport, EphemeralPortRow, ListenerRow, Summary};
+use crate::tcp::segment::HostPort;
+use crate::tcp::state::Side;
+use crate::time::Timestamp;
 
-mod finding;
+pub(super) mod concern;
+pub(super) mod finding;
 mod half_open;
 mod ports;
 
+use concern::Concern;
 use finding::{Case, Gathered};
 pub use finding::{Finding, Severity};
+use half_open::HalfOpen;
 
-/// A stay in CLOSE_WAIT from which on the application is said not to close.
-const LONG_CLOSE_WAIT: Span = Span::from_secs(10);
+/// The part of the findings that is not told by listener; [`concern`] has that.
+#[derive(Clone, Debug, Default)]
+pub struct Suspicions {
+    /// Clients whose applications do not close.
+    close_wait: Registry<IpAddr, Case>,
+    gone: (u64, Case),
+    anomalies: BTreeMap<AnomalyKind, Case>,
+    half_open: HalfOpen,
+}
 
-/// Everything in a run that is worth a look, the gravest first, then the kinds with the most cases.
-pub fn findings(tables: &Tables, summary: &Summary) -> Vec<Finding> {
+/// What the listeners told, by [`Concern`].
+pub type ByConcern = BTreeMap<Concern, Gathered<HostPort>>;
+
+impl Suspicions {
+    /// Takes one connection; the capture is known to reach until `reaches`.
+    pub fn add(&mut self, report: &ConnectionReport, reaches: Option<Timestamp>) {
+        if let Some((open, nanos, frame)) = concern::close_wait(report, Side::Client) {
+            self.close_wait.entry(report.connection.who.client.ip).note(open, Some(nanos), Some(frame));
+            if self.close_wait.is_full() {
+                for (_, case) in self.close_wait.forget(MOST / 2, |case| case.connections) {
+                    self.gone.0 += 1;
+                    self.gone.1.merge(case);
+                }
+            }
+        }
+        for row in &report.anomalies {
+            self.anomalies.entry(row.kind).or_default().note(row.count, None, Some(row.frame));
+        }
+        self.half_open.add(&report.connection, reaches);
+    }
+
+    /// The findings of the connections; `end` is when the capture ended.
+    pub fn finish(
+        self,
+        listeners: &[ListenerRow],
+        mut concerns: ByConcern,
+        ports: &[EphemeralPortRow],
+        end: Option<Timestamp>,
+    ) -> Vec<Finding> {
+        let mut out = Vec::new();
+        accept_queues(&mut out, &mut concerns, listeners);
+        let clients = Gathered {
+            cases: self.close_wait.into_all().into_iter().map(|(ip, case)| (ip, case, String::new())).collect(),
+            beyond: self.gone,
+        };
+        close_wait(&mut out, &mut concerns, clients);
+        let explained = self.half_open.tell(&mut out, listeners, end);
+        attempts(&mut out, &mut concerns, &explained);
+        repeats(&mut out, &mut concerns, listeners);
+        resets(&mut out, &mut concerns);
+        ports::tell(&mut out, ports);
+        anomalies(&mut out, self.anomalies);
+        out
+    }
+}
+
+/// Everything in a run that is worth a look, the gravest first, then the kinds with the most cases: what the connections told, and
+/// what the tap and the run itself lost.
+pub fn findings(told: &[Finding], summary: &Summary) -> Vec<Finding> {
     let mut out = Vec::new();
     tap(&mut out, summary);
-    accept_queues(&mut out, tables);
-    close_wait(&mut out, tables);
-    let explained = half_open::tell(&mut out, tables, summary.last_ts);
-    attempts(&mut out, tables, &explained);
-    repeats(&mut out, tables);
-    resets(&mut out, tables);
-    ports::tell(&mut out, tables);
-    anomalies(&mut out, tables);
+    out.extend_from_slice(told);
     // A kind's findings stay together, in the order they were told.
     let mut weight: HashMap<(Severity, &'static str), u64> = HashMap::new();
     for finding in &out {
@@ -76,58 +128,41 @@ fn tap(out: &mut Vec<Finding>, summary: &Summary) {
     }
 }
 
+fn take(concerns: &mut ByConcern, concern: Concern) -> Gathered<HostPort> {
+    concerns.remove(&concern).unwrap_or_default()
+}
+
+/// Says `more` of the listeners for which there is some.
+fn say_more(
+    gathered: &mut Gathered<HostPort>,
+    listeners: &[ListenerRow],
+    more: impl Fn(&ListenerRow) -> Option<String>,
+) {
+    for (server, _, said) in &mut gathered.cases {
+        // The rows are in the order of listeners.
+        let row = listeners.binary_search_by_key(server, |row| row.server).ok().and_then(|at| listeners.get(at));
+        if let Some(more) = row.and_then(&more) {
+            *said = more;
+        }
+    }
+}
+
 /// Listeners whose accept queue was full, with how long they ignored final ACKs.
-fn accept_queues(out: &mut Vec<Finding>, tables: &Tables) {
-    let mut gathered = Gathered::new();
-    for row in tables.connections.iter().filter(|row| row.accept_queue_overflow) {
-        gathered.at(row.who.server).note(0, row.accept_wait_ns, Some(row.first_frame));
-    }
-    for row in tables.listeners.iter().filter(|row| row.accept_queue_overflows > 0) {
+fn accept_queues(out: &mut Vec<Finding>, concerns: &mut ByConcern, listeners: &[ListenerRow]) {
+    let mut gathered = take(concerns, Concern::AcceptQueue);
+    say_more(&mut gathered, listeners, |row| {
         let most = row.accept_queue_at_most.map(|most| format!("; the queue holds no more than {}", thousands(most)));
-        let at_once = format!(", up to {} at once{}", thousands(row.held_off_peak), most.unwrap_or_default());
-        gathered.at(row.server).more = at_once;
-    }
-    gathered.tell(
-        out,
-        "accept_queue_overflow",
-        "listeners",
-        |_| Severity::Serious,
-        |case| {
-            let waited = case.range().map_or_else(String::new, |range| format!(", {range} from the final ACK on"));
-            let who = many(case.connections, "connection");
-            format!("accept queue full: {who} kept waiting by it{waited}{}", case.more)
-        },
-    );
+        Some(format!(", up to {} at once{}", thousands(row.held_off_peak), most.unwrap_or_default()))
+    });
+    gathered.tell(out, "accept_queue_overflow", "listeners", Severity::Serious, |case, more| {
+        let waited = case.range().map_or_else(String::new, |range| format!(", {range} from the final ACK on"));
+        format!("accept queue full: {} kept waiting by it{waited}{more}", many(case.connections, "connection"))
+    });
 }
 
 /// Applications that do not close.
-fn close_wait(out: &mut Vec<Finding>, tables: &Tables) {
-    let long = |row: &ConnectionRow, side: Side| {
-        row.close_wait_ns[side.index()].filter(|&nanos| nanos >= LONG_CLOSE_WAIT.as_nanos())
-    };
-    let concerned = |id: &u64, side: Side, rows: &HashMap<u64, &ConnectionRow>| {
-        rows.get(id).is_some_and(|row| long(row, side).is_some())
-    };
-    let stays_open = |row: &ConnectionRow, side: Side| u64::from(row.states[side.index()] == Some(State::CloseWait));
-    let rows = by_id(tables);
-    let mut entered: HashMap<(u64, Side), FrameId> = HashMap::new();
-    for change in tables.transitions.iter().filter(|change| change.to_state == State::CloseWait && !change.retracted) {
-        if let Some(frame) = change.frame.filter(|_| concerned(&change.conn_id, change.side, &rows)) {
-            entered.insert((change.conn_id, change.side), frame);
-        }
-    }
-    let mut by_server = Gathered::new();
-    let mut by_client = Gathered::new();
-    for row in &tables.connections {
-        let frame = |side| entered.get(&(row.conn_id, side)).copied().or(Some(row.last_frame));
-        if let Some(nanos) = long(row, Side::Server) {
-            by_server.at(row.who.server).note(stays_open(row, Side::Server), Some(nanos), frame(Side::Server));
-        }
-        if let Some(nanos) = long(row, Side::Client) {
-            by_client.at(row.who.client.ip).note(stays_open(row, Side::Client), Some(nanos), frame(Side::Client));
-        }
-    }
-    let text = |case: &Case| {
+fn close_wait(out: &mut Vec<Finding>, concerns: &mut ByConcern, clients: Gathered<IpAddr>) {
+    let text = |case: &Case, _: &str| {
         let (connections, range) = (many(case.connections, "connection"), case.range().unwrap_or_default());
         let open = match case.packets {
             0 => String::new(),
@@ -136,117 +171,72 @@ fn close_wait(out: &mut Vec<Finding>, tables: &Tables) {
         };
         format!("{connections} in CLOSE_WAIT for {range}{open}: the application does not close")
     };
-    by_server.tell(out, "close_wait", "listeners", |_| Severity::Serious, text);
-    by_client.tell(out, "close_wait", "clients", |_| Severity::Serious, text);
+    take(concerns, Concern::CloseWait).tell(out, "close_wait", "listeners", Severity::Serious, text);
+    clients.tell(out, "close_wait", "clients", Severity::Serious, text);
 }
 
 /// Attempts that came to nothing. A listener that never let anyone in is graver than one that sometimes did not.
 /// Half-open ones of the listeners in `explained` have been told already.
-fn attempts(out: &mut Vec<Finding>, tables: &Tables, explained: &HashSet<HostPort>) {
-    let kinds: [(Opening, &'static str, &str); 5] = [
-        (Opening::NoAnswer, "no_answer", "unanswered"),
-        (Opening::Refused, "refused", "refused"),
-        (Opening::Unreachable, "unreachable", "answered by an ICMP error"),
-        (Opening::HalfOpen, "half_open", "left half-open: the SYN-ACK was never acknowledged"),
-        (Opening::Aborted, "aborted", "reset by the client before they completed"),
+fn attempts(out: &mut Vec<Finding>, concerns: &mut ByConcern, explained: &HashSet<HostPort>) {
+    let kinds: [(Concern, &'static str, &str); 5] = [
+        (Concern::NoAnswer, "no_answer", "unanswered"),
+        (Concern::Refused, "refused", "refused"),
+        (Concern::Unreachable, "unreachable", "answered by an ICMP error"),
+        (Concern::HalfOpen, "half_open", "left half-open: the SYN-ACK was never acknowledged"),
+        (Concern::Aborted, "aborted", "reset by the client before they completed"),
     ];
-    for (opening, kind, what) in kinds {
-        let mut gathered = Gathered::new();
-        let told = |row: &ConnectionRow| opening == Opening::HalfOpen && explained.contains(&row.who.server);
-        for row in tables.connections.iter().filter(|row| row.opening == opening && !told(row)) {
-            gathered.at(row.who.server).note(row.syn_packets, None, Some(row.first_frame));
+    for (concern, kind, what) in kinds {
+        let mut gathered = take(concerns, concern);
+        if concern == Concern::HalfOpen {
+            gathered.cases.retain(|(server, ..)| !explained.contains(server));
         }
-        let severity = if opening == Opening::Unreachable { Severity::Serious } else { Severity::Notice };
-        gathered.tell(
-            out,
-            kind,
-            "listeners",
-            |_| severity,
-            |case| {
-                let syns = if opening == Opening::NoAnswer {
-                    format!(" ({})", many(case.packets, "SYN"))
-                } else {
-                    String::new()
-                };
-                format!("{} {what}{syns}", many(case.connections, "attempt"))
-            },
-        );
+        let severity = if concern == Concern::Unreachable { Severity::Serious } else { Severity::Notice };
+        gathered.tell(out, kind, "listeners", severity, |case, _| {
+            let syns = match concern {
+                Concern::NoAnswer => format!(" ({})", many(case.packets, "SYN")),
+                _ => String::new(),
+            };
+            format!("{} {what}{syns}", many(case.connections, "attempt"))
+        });
     }
 }
 
 /// SYNs and SYN-ACKs that came again although the attempt succeeded in the end.
-fn repeats(out: &mut Vec<Finding>, tables: &Tables) {
-    let mut syns = Gathered::<HostPort>::new();
-    let mut syn_acks = Gathered::<HostPort>::new();
-    for row in tables.connections.iter().filter(|row| matches!(row.opening, Opening::Handshake | Opening::Simultaneous))
-    {
-        if row.syn_retransmissions > 0 {
-            let waited = row.syn_wait_ns.filter(|&nanos| nanos > 0);
-            syns.at(row.who.server).note(row.syn_retransmissions, waited, Some(row.first_frame));
-        }
-        if row.syn_ack_retransmissions > 0 && !row.accept_queue_overflow {
-            syn_acks.at(row.who.server).note(row.syn_ack_retransmissions, None, Some(row.first_frame));
-        }
-    }
-    for row in tables.listeners.iter().filter(|row| row.accept_queue_overflows > 0) {
-        if let Some(case) = syns.cases.get_mut(&row.server) {
-            case.more = "; a full accept queue drops SYNs, too".to_owned();
-        }
-    }
-    syns.tell(
-        out,
-        "syn_repeated",
-        "listeners",
-        |_| Severity::Notice,
-        |case| {
-            let repeated =
-                format!("{} repeated on {}", many(case.packets, "SYN"), many(case.connections, "connection"));
-            match (case.spans.len() as u64, case.range()) {
-                (waited, Some(range)) => {
-                    let total = if waited > 1 { format!(", {} in all", case.total()) } else { String::new() };
-                    format!("{repeated}: {} waited {range} for that{total}{}", thousands(waited), case.more)
-                }
-                _ => format!("{repeated}{}", case.more),
+fn repeats(out: &mut Vec<Finding>, concerns: &mut ByConcern, listeners: &[ListenerRow]) {
+    let mut syns = take(concerns, Concern::SynRepeated);
+    say_more(&mut syns, listeners, |row| {
+        (row.accept_queue_overflows > 0).then(|| "; a full accept queue drops SYNs, too".to_owned())
+    });
+    syns.tell(out, "syn_repeated", "listeners", Severity::Notice, |case, more| {
+        let repeated = format!("{} repeated on {}", many(case.packets, "SYN"), many(case.connections, "connection"));
+        match (case.total(), case.range()) {
+            ((waited, total), Some(range)) => {
+                let total = if waited > 1 { format!(", {total} in all") } else { String::new() };
+                format!("{repeated}: {} waited {range} for that{total}{more}", thousands(waited))
             }
-        },
-    );
-    syn_acks.tell(
-        out,
-        "syn_ack_repeated",
-        "listeners",
-        |_| Severity::Notice,
-        |case| format!("{} repeated on {}", many(case.packets, "SYN-ACK"), many(case.connections, "connection")),
-    );
+            _ => format!("{repeated}{more}"),
+        }
+    });
+    let syn_acks = take(concerns, Concern::SynAckRepeated);
+    syn_acks.tell(out, "syn_ack_repeated", "listeners", Severity::Notice, |case, _| {
+        format!("{} repeated on {}", many(case.packets, "SYN-ACK"), many(case.connections, "connection"))
+    });
 }
 
 /// Connections that were up and ended with an RST.
-fn resets(out: &mut Vec<Finding>, tables: &Tables) {
-    let up =
-        |row: &&ConnectionRow| matches!(row.opening, Opening::Handshake | Opening::Simultaneous | Opening::Midstream);
-    for (closing, kind, who) in [
-        (Closing::ResetByServer, "reset_by_server", "the server"),
-        (Closing::ResetByClient, "reset_by_client", "the client"),
+fn resets(out: &mut Vec<Finding>, concerns: &mut ByConcern) {
+    for (concern, kind, who) in [
+        (Concern::ResetByServer, "reset_by_server", "the server"),
+        (Concern::ResetByClient, "reset_by_client", "the client"),
     ] {
-        let mut gathered = Gathered::new();
-        for row in tables.connections.iter().filter(up).filter(|row| row.closing == closing) {
-            gathered.at(row.who.server).note(0, None, Some(row.last_frame));
-        }
-        gathered.tell(
-            out,
-            kind,
-            "listeners",
-            |_| Severity::Notice,
-            |case| format!("{} reset by {who}", many(case.connections, "connection")),
-        );
+        take(concerns, concern).tell(out, kind, "listeners", Severity::Notice, |case, _| {
+            format!("{} reset by {who}", many(case.connections, "connection"))
+        });
     }
 }
 
 /// Anomalies that say something about the path, the tap or a stack, a finding a kind.
-fn anomalies(out: &mut Vec<Finding>, tables: &Tables) {
-    let mut by_kind: BTreeMap<AnomalyKind, Case> = BTreeMap::new();
-    for row in &tables.anomalies {
-        by_kind.entry(row.kind).or_default().note(row.count, None, Some(row.frame));
-    }
+fn anomalies(out: &mut Vec<Finding>, by_kind: BTreeMap<AnomalyKind, Case>) {
     for (kind, case) in by_kind {
         let Some((severity, subject, what)) = meaning(kind) else { continue };
         out.push(Finding {
@@ -255,7 +245,7 @@ fn anomalies(out: &mut Vec<Finding>, tables: &Tables) {
             subject: subject.into(),
             text: format!("{} {what}", thousands(case.packets)),
             count: case.packets,
-            frames: case.frames,
+            frames: case.frames(),
         });
     }
 }

@@ -1,19 +1,76 @@
 //! How many are in each of a few places, over time. In: stays, in any order. Out: the peaks, the levels bucket by bucket.
+//!
+//! Every coming and going is kept until there are too many. Then the oldest are **settled**: put together in stretches of time, of
+//! which stays known how the level changed, how high it was and when. What comes later and belongs into a stretch that is settled
+//! moves the level as it should; of the heights it moves only that instant's. So levels at a bucket's end stay exact, and a
+//! peak was really reached, though there may have been a higher one.
 
-use super::buckets::Buckets;
-use crate::time::Timestamp;
+use super::buckets::{Buckets, round_up};
+use crate::time::{Span, Timestamp};
 
-/// Stays in places that are numbered from 0. A stay counts from its beginning up to, not including, its end: who leaves at
-/// the instant another comes makes room for it.
-#[derive(Clone, Debug, Default)]
-pub struct Levels {
-    /// (when, +1 or −1, place); sorting puts a leaving before a coming at the same instant.
-    changes: Vec<(Timestamp, i8, u8)>,
+/// Stays in `N` places that are numbered from 0, five at most. A stay counts from its beginning up to, not including, its end: who
+/// leaves at the instant another comes makes room for it.
+#[derive(Clone, Debug)]
+pub struct Levels<const N: usize> {
+    /// Instant and [`code`] in one number, so that they sort fast; the instant is counted from `base`, which the first change sets.
+    near: Vec<u64>,
+    base: i64,
+    changes: u64,
+    rest: Option<Box<Rest<N>>>,
 }
 
-/// The stays of [`Levels`], in order.
+/// What few need.
 #[derive(Clone, Debug)]
-pub struct Sorted(Vec<(Timestamp, i8, u8)>);
+struct Rest<const N: usize> {
+    /// Changes 18 years and more from the first.
+    far: Vec<(i64, u8)>,
+    /// In order.
+    settled: Vec<Stretch<N>>,
+    /// Everything up to here is.
+    until: i64,
+    step: i64,
+}
+
+/// What happened in a time, by place.
+#[derive(Clone, Copy, Debug)]
+struct Stretch<const N: usize> {
+    /// Its last instant.
+    end: i64,
+    of: [Happened; N],
+}
+
+/// In one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Happened {
+    /// How many more or fewer are there at the end than at the beginning.
+    by: i32,
+    /// How many more than at the beginning there were at most, and when that was first so.
+    top: i32,
+    top_at: i64,
+    /// How many more or fewer than at the beginning there were at least when it was asked; `i32::MAX` where it was not.
+    low: i32,
+    came: u32,
+}
+
+const NOTHING: Happened = Happened { by: 0, top: 0, top_at: i64::MIN, low: i32::MAX, came: 0 };
+
+const LEAVE: u8 = 0;
+const COME: u8 = 1;
+const ASK: u8 = 2;
+const CODE_BITS: u32 = 4;
+const MOST_PLACES: u8 = 5;
+/// What `near` can tell apart from its base.
+const REACH: i64 = 1 << 59;
+
+/// At one instant the leaving comes first, then the coming, then the asking.
+const fn code(kind: u8, place: u8) -> u8 {
+    kind * MOST_PLACES + place
+}
+
+/// Instant and code of a number in `near`.
+const fn apart(base: i64, key: u64) -> (i64, u8) {
+    (base.saturating_add((key >> CODE_BITS) as i64), (key & ((1 << CODE_BITS) - 1)) as u8)
+}
 
 /// How many are in a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,76 +79,306 @@ pub struct Level {
     pub at_end: u64,
     /// Most at once inside the bucket; those count that were there when it began.
     pub peak: u64,
+    /// How many came inside the bucket.
+    pub came: u64,
 }
 
-impl Levels {
+impl<const N: usize> Default for Levels<N> {
+    fn default() -> Self {
+        Self { near: Vec::new(), base: 0, changes: 0, rest: None }
+    }
+}
+
+impl<const N: usize> Levels<N> {
     /// A stay in `place` from `from` until `until`; `None` for one that lasts until the capture ends. One that ends before it
     /// begins, by a clock that went back, is empty.
     pub fn add(&mut self, place: u8, from: Timestamp, until: Option<Timestamp>) {
-        match until {
-            Some(until) if until <= from => {}
-            Some(until) => self.changes.extend([(from, 1, place), (until, -1, place)]),
-            None => self.changes.push((from, 1, place)),
+        if until.is_none_or(|until| until > from) {
+            self.push(from, code(COME, place));
+            if let Some(until) = until {
+                self.push(until, code(LEAVE, place));
+            }
         }
     }
 
-    /// How many comings and goings there are.
-    pub const fn changes(&self) -> usize {
-        self.changes.len()
+    /// Asks how many are in `place` at an instant.
+    pub fn ask(&mut self, place: u8, at: Timestamp) {
+        self.push(at, code(ASK, place));
     }
 
-    /// Puts them in order.
-    pub fn sort(mut self) -> Sorted {
-        self.changes.sort_unstable();
-        Sorted(self.changes)
+    fn push(&mut self, at: Timestamp, code: u8) {
+        let at = at.as_nanos();
+        if self.changes == 0 {
+            self.base = at.saturating_sub(REACH);
+        }
+        self.changes += 1;
+        match at.checked_sub(self.base).filter(|since| (0..2 * REACH).contains(since)) {
+            Some(since) => self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code)),
+            None => self.rest().far.push((at, code)),
+        }
+    }
+
+    fn rest(&mut self) -> &mut Rest<N> {
+        let fresh = || Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1 });
+        self.rest.get_or_insert_with(fresh)
+    }
+
+    /// How many comings, goings and questions there were.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// How many of them are kept one by one.
+    pub fn kept(&self) -> usize {
+        self.near.len() + self.rest.as_ref().map_or(0, |rest| rest.far.len())
+    }
+
+    /// How many stretches there are.
+    pub fn stretches(&self) -> usize {
+        self.rest.as_ref().map_or(0, |rest| rest.settled.len())
+    }
+
+    /// Whether every coming and going is still known.
+    pub fn is_exact(&self) -> bool {
+        self.stretches() == 0
+    }
+
+    /// When someone came into `place`, in no order; all of them as long as nothing is settled.
+    pub fn comings(&self, place: u8) -> impl Iterator<Item = Timestamp> + '_ {
+        let wanted = code(COME, place);
+        let far = self.rest.iter().flat_map(|rest| rest.far.iter().copied());
+        let all = self.near.iter().map(|&key| apart(self.base, key)).chain(far);
+        all.filter(move |change| change.1 == wanted).map(|change| Timestamp::from_nanos(change.0))
+    }
+
+    /// Lets everyone who came into `place`, and had no end, leave it after `span`; before anything is settled.
+    pub fn leave_after(&mut self, place: u8, span: Span) {
+        let leavings: Vec<_> = self.comings(place).map(|came| came.plus(span)).collect();
+        leavings.into_iter().for_each(|left| self.push(left, code(LEAVE, place)));
+    }
+
+    /// Settles the oldest changes and keeps the newest `keep` of them, at most. Stretches end at multiples of `step`.
+    pub fn settle(&mut self, keep: usize, step: i64) {
+        self.near.sort_unstable();
+        let (mut near, base) = (std::mem::take(&mut self.near), self.base);
+        let rest = self.rest();
+        rest.widen(step);
+        let (before, mut until) = (rest.until, rest.until);
+        for key in near.drain(..near.len().saturating_sub(keep)) {
+            let (at, code) = apart(base, key);
+            if at > before {
+                rest.happened(at, code).take(at, code / MOST_PLACES);
+                until = at;
+            } else {
+                rest.late(at, code);
+            }
+        }
+        rest.until = until;
+        for (at, code) in std::mem::take(&mut rest.far) {
+            rest.late(at, code);
+        }
+        self.near = near;
+    }
+
+    /// Settles everything in one stretch: how it went over time is forgotten, the peaks are not.
+    pub fn collapse(&mut self) {
+        self.settle(0, 1);
+        let rest = self.rest();
+        rest.step = i64::MAX;
+        rest.merge(|_| i64::MAX);
+        rest.settled.shrink_to_fit();
+    }
+
+    /// Whether it was.
+    pub fn is_collapsed(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.step == i64::MAX)
+    }
+
+    /// Puts what is left in order.
+    pub fn finish(mut self) -> History<N> {
+        self.near.sort_unstable();
+        let (settled, mut far) = self.rest.take().map_or_else(Default::default, |rest| (rest.settled, rest.far));
+        far.sort_unstable();
+        let after = far.partition_point(|change| change.0 < self.base);
+        let above = far.split_off(after);
+        History { settled, below: far, near: self, above }
     }
 }
 
-impl Sorted {
+impl<const N: usize> Rest<N> {
+    /// Stretches from now on, and those there are, end at multiples of `step` or of more.
+    fn widen(&mut self, step: i64) {
+        if step > self.step {
+            self.step = step;
+            self.merge(|end| round_up(end, step));
+        }
+    }
+
+    fn merge(&mut self, end_of: impl Fn(i64) -> i64) {
+        self.settled.iter_mut().for_each(|stretch| stretch.end = end_of(stretch.end));
+        self.settled.dedup_by(|next, kept| {
+            let same = next.end == kept.end;
+            if same {
+                kept.of.iter_mut().zip(&next.of).for_each(|(kept, next)| kept.then(next));
+            }
+            same
+        });
+    }
+
+    fn happened(&mut self, at: i64, code: u8) -> &mut Happened {
+        let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
+        let place = match self.settled.last() {
+            Some(last) if last.end == end => self.settled.len() - 1,
+            _ => match self.settled.binary_search_by_key(&end, |stretch| stretch.end) {
+                Ok(place) => place,
+                Err(place) => {
+                    self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
+                    place
+                }
+            },
+        };
+        &mut self.settled[place].of[usize::from(code % MOST_PLACES).min(N - 1)]
+    }
+
+    fn late(&mut self, at: i64, code: u8) {
+        let of = self.happened(at, code);
+        let kind = code / MOST_PLACES;
+        if *of == NOTHING {
+            of.take(at, kind);
+        } else {
+            of.take_late(at, kind);
+        }
+    }
+}
+
+impl Happened {
+    /// A change after all others.
+    fn take(&mut self, at: i64, kind: u8) {
+        match kind {
+            COME => {
+                (self.by, self.came) = (self.by.saturating_add(1), self.came.saturating_add(1));
+                if self.by > self.top {
+                    (self.top, self.top_at) = (self.by, at);
+                }
+            }
+            LEAVE => self.by = self.by.saturating_sub(1),
+            _ => self.low = self.low.min(self.by),
+        }
+    }
+
+    /// A change somewhere among the others. How high the level was is known anew only for the instant of the top and for the end;
+    /// a question's answer may be one too high, never too low.
+    fn take_late(&mut self, at: i64, kind: u8) {
+        match kind {
+            COME => {
+                (self.by, self.came) = (self.by.saturating_add(1), self.came.saturating_add(1));
+                if self.top_at >= at {
+                    self.top = self.top.saturating_add(1);
+                } else if self.by > self.top {
+                    (self.top, self.top_at) = (self.by, at);
+                }
+                self.low = self.low.saturating_add(1);
+            }
+            LEAVE => {
+                self.by = self.by.saturating_sub(1);
+                if self.top_at >= at && self.top > 0 {
+                    self.top -= 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What happened next.
+    fn then(&mut self, next: &Self) {
+        let top = self.by.saturating_add(next.top);
+        if top > self.top {
+            (self.top, self.top_at) = (top, next.top_at);
+        }
+        if next.low != i32::MAX {
+            self.low = self.low.min(self.by.saturating_add(next.low));
+        }
+        self.by = self.by.saturating_add(next.by);
+        self.came = self.came.saturating_add(next.came);
+    }
+}
+
+/// The stays of [`Levels`], in order.
+#[derive(Clone, Debug)]
+pub struct History<const N: usize> {
+    settled: Vec<Stretch<N>>,
+    below: Vec<(i64, u8)>,
+    near: Levels<N>,
+    above: Vec<(i64, u8)>,
+}
+
+impl<const N: usize> History<N> {
+    /// What happened, until when, in which place.
+    fn events(&self) -> impl Iterator<Item = (i64, usize, Happened)> + '_ {
+        let settled = self
+            .settled
+            .iter()
+            .flat_map(|stretch| stretch.of.iter().enumerate().map(|(place, &happened)| (stretch.end, place, happened)));
+        let near = self.near.near.iter().map(|&key| apart(self.near.base, key));
+        let single = self.below.iter().copied().chain(near).chain(self.above.iter().copied());
+        settled.filter(|event| event.2 != NOTHING).chain(single.map(|(at, code)| {
+            let mut happened = NOTHING;
+            happened.take(at, code / MOST_PLACES);
+            (at, usize::from(code % MOST_PLACES), happened)
+        }))
+    }
+
     /// Most at once in `place`, and when that was first reached; (0, `None`) without stays.
     pub fn peak(&self, place: u8) -> (u64, Option<Timestamp>) {
         let (mut now, mut peak, mut when) = (0_i64, 0, None);
-        for &(ts, by, _) in self.0.iter().filter(|change| change.2 == place) {
-            now += i64::from(by);
-            if now > peak {
-                (peak, when) = (now, Some(ts));
+        for (_, _, happened) in self.events().filter(|event| event.1 == usize::from(place)) {
+            let top = now + i64::from(happened.top);
+            if top > peak {
+                (peak, when) = (top, Some(Timestamp::from_nanos(happened.top_at)));
             }
+            now += i64::from(happened.by);
         }
         (peak.unsigned_abs(), when)
     }
 
-    /// The fewest that were in `place` at one of `instants`; `None` without instants.
-    pub fn least_at(&self, place: u8, mut instants: Vec<Timestamp>) -> Option<u64> {
-        instants.sort_unstable();
-        let mut changes = self.0.iter().filter(|change| change.2 == place).peekable();
+    /// The fewest that were in `place` when it was asked; `None` if it never was.
+    pub fn least(&self, place: u8) -> Option<u64> {
         let mut now = 0_i64;
-        let levels = instants.into_iter().map(|instant| {
-            while let Some(&(_, by, _)) = changes.next_if(|change| change.0 <= instant) {
-                now += i64::from(by);
-            }
-            u64::try_from(now).unwrap_or(0)
+        let levels = self.events().filter(|event| event.1 == usize::from(place)).filter_map(|(_, _, happened)| {
+            let low = (happened.low != i32::MAX).then(|| now + i64::from(happened.low));
+            now += i64::from(happened.by);
+            low.map(|low| u64::try_from(low).unwrap_or(0))
         });
         levels.min()
     }
 
-    /// The levels of the places 0 to `N` − 1 in each bucket in which anyone is in any of them.
-    pub fn in_buckets<const N: usize>(&self, buckets: Buckets) -> Vec<(Timestamp, [Level; N])> {
-        let mut changes = self.0.iter().peekable();
-        let mut now = [0_i64; N];
+    /// The levels of the first `M` places in each bucket in which anyone is in any of them.
+    pub fn in_buckets<const M: usize>(&self, buckets: Buckets) -> Vec<(Timestamp, [Level; M])> {
+        // A stretch may end after the capture, which it reaches into.
+        let (last, single) = (buckets.last().as_nanos(), self.settled.is_empty());
+        let mut events =
+            self.events().map(|(at, place, happened)| (if single { at } else { at.min(last) }, place, happened));
+        let mut next = events.next();
+        let mut now = [0_i64; M];
         let mut out = Vec::new();
         for end in buckets.ends() {
-            let mut peak = now;
-            while let Some(&(_, by, place)) = changes.next_if(|change| change.0 <= end) {
-                if let (Some(now), Some(peak)) = (now.get_mut(usize::from(place)), peak.get_mut(usize::from(place))) {
-                    *now += i64::from(by);
-                    *peak = (*peak).max(*now);
+            let (mut peak, mut came) = (now, [0_u64; M]);
+            while let Some((_, place, happened)) = next.filter(|event| event.0 <= end.as_nanos()) {
+                if let ((Some(now), Some(peak)), Some(came)) =
+                    ((now.get_mut(place), peak.get_mut(place)), came.get_mut(place))
+                {
+                    *peak = (*peak).max(*now + i64::from(happened.top));
+                    *now += i64::from(happened.by);
+                    *came += u64::from(happened.came);
                 }
+                next = events.next();
             }
             if peak.iter().any(|&peak| peak > 0) {
                 let count = |n: i64| u64::try_from(n).unwrap_or(0);
-                let level = |place: usize| Level { at_end: count(now[place]), peak: count(peak[place]) };
+                let level =
+                    |place: usize| Level { at_end: count(now[place]), peak: count(peak[place]), came: came[place] };
                 out.push((end, std::array::from_fn(level)));
-            } else if changes.peek().is_none() {
+            } else if next.is_none() {
                 break;
             }
         }
@@ -100,52 +387,4 @@ impl Sorted {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::synthetic::at;
-    use crate::time::Span;
-
-    fn levels(stays: &[(u8, i64, Option<i64>)]) -> Sorted {
-        let mut levels = Levels::default();
-        stays.iter().for_each(|&(place, from, until)| levels.add(place, at(from), until.map(at)));
-        levels.sort()
-    }
-
-    fn tens(until: i64) -> Buckets {
-        Buckets::new(at(1), at(until), Some(Span::from_nanos(10)))
-    }
-
-    #[test]
-    fn places_are_counted_apart() {
-        let of = levels(&[(0, 5, Some(9)), (0, 1, Some(6)), (1, 2, None), (0, 8, None), (0, 9, Some(9))]);
-        assert_eq!((of.peak(0), of.peak(1), of.peak(2)), ((2, Some(at(5))), (1, Some(at(2))), (0, None)));
-    }
-
-    #[test]
-    fn a_stay_inside_a_bucket_shows_in_its_peak_alone() {
-        let of = levels(&[(0, 3, Some(7)), (0, 15, Some(35)), (1, 22, Some(30))]);
-        let level = |at_end, peak| Level { at_end, peak };
-        let expected = [
-            (at(10), [level(0, 1), level(0, 0)]),
-            (at(20), [level(1, 1), level(0, 0)]),
-            (at(30), [level(1, 1), level(0, 1)]),
-            (at(40), [level(0, 1), level(0, 0)]),
-        ];
-        assert_eq!(of.in_buckets::<2>(tens(95)), expected);
-    }
-
-    #[test]
-    fn buckets_without_anyone_are_left_out() {
-        let ends = |of: &Sorted| of.in_buckets::<1>(tens(95)).iter().map(|row| row.0.as_nanos()).collect::<Vec<_>>();
-        assert_eq!(ends(&levels(&[(0, 3, Some(7)), (0, 71, None)])), [10, 80, 90, 95]);
-        assert_eq!(ends(&levels(&[])), Vec::<i64>::new());
-    }
-
-    #[test]
-    fn the_least_is_looked_for_at_the_asked_instants_only() {
-        let of = levels(&[(0, 1, Some(10)), (0, 2, None), (0, 3, None)]);
-        assert_eq!(of.least_at(0, vec![at(5), at(12)]), Some(2));
-        assert_eq!(of.least_at(0, vec![at(3)]), Some(3));
-        assert_eq!((of.least_at(0, vec![]), of.least_at(1, vec![at(5)])), (None, Some(0)));
-    }
-}
+mod tests;

@@ -1,13 +1,20 @@
-//! Connections → listeners. In: each connection's report, in any order. Out: a row a server address and port, and its queues
-//! over time.
+//! Connections → listeners. In: each connection's report, in any order. Out: a row a server address and port, its queues over
+//! time, how long handshakes with it took, what may be wrong with it.
+//!
+//! Exact up to 65,536 connections. Beyond that memory is bounded: spans go into bins ([`samples`](super::samples)), comings and goings
+//! into stretches ([`levels`](super::levels)), and of very many listeners those with the fewest attempts are given up.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 
-use super::buckets::{Buckets, MAX_ROWS};
-use super::levels::{Level, Levels, Sorted};
-use super::quantiles::quantiles;
-use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening};
+use super::buckets::Buckets;
+use super::findings::concern::{Concern, Concerns};
+use super::findings::finding::{Case, Gathered};
+use super::levels::{History, Level, Levels};
+use super::over_time::OverTime;
+use super::registry::{MOST, Registry};
+use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening, Quantiles};
+use super::samples::{Samples, make_room, quantiles_of};
 use crate::tcp::segment::HostPort;
 use crate::tcp::state::{Side, State};
 use crate::time::{Span, Timestamp};
@@ -16,13 +23,46 @@ use crate::time::{Span, Timestamp};
 /// (`tcp_synack_retries`) after 1, 2, 4, 8 and 16 s and gives up 32 s after the last: 63 s. Nothing on the wire shows it.
 pub const HALF_OPEN_LASTS: Span = Span::from_secs(63);
 
+/// Listeners that the terminal names; the others share a line.
+pub const NAMED: usize = 6;
+/// Listeners whose handshakes the picture shows one by one or in bars.
+pub const DRAWN: usize = 8;
+
+/// Comings and goings that are kept one by one: those of 65,536 connections, which have nine at most.
+const CHANGES: usize = 9 << 16;
+/// Words that spans may take: those of 65,536 connections, which have eight at most.
+const WORDS: usize = 8 << 16;
+/// Stretches of time that all listeners have together; beyond it the least busy ones are not told over time.
+const STRETCHES: usize = 1 << 15;
+/// A listener with no more changes than that is not worth settling, nor with half of them collapsing.
+const FEW: usize = 64;
+
 /// The fold of `listeners` and `listener_queues`. A listener is a server address and port that an attempt was made to: a
 /// connection that began with a SYN or a SYN-ACK. Connections that were already running when the capture began are not its
 /// attempts and, alone, make no row: no packet shows that anything listens there. Beside attempts they count where a figure is
 /// about connections: repeated FINs, CLOSE_WAIT, TIME_WAIT.
 #[derive(Clone, Debug, Default)]
 pub struct Listeners {
-    all: HashMap<HostPort, Fold>,
+    all: Registry<HostPort, Fold>,
+    /// What was counted of listeners that were given up, and of the clients' side.
+    beside: Samples<KINDS>,
+    gone: BTreeMap<Concern, (u64, Case)>,
+    changes: usize,
+    words: usize,
+    room: Room,
+}
+
+/// How much there may be before room is made; more where making room did not help, so that it is not tried again and again.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    changes: usize,
+    words: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { changes: CHANGES, words: WORDS }
+    }
 }
 
 // Where a server's endpoint can wait, as places of `Levels`. The first four are told over time.
@@ -34,6 +74,17 @@ const TIME_WAIT: u8 = 3;
 const OVER_TIME: usize = 4;
 /// Established, and the server has sent nothing: the application may not have accepted it.
 const SILENT: u8 = 4;
+const PLACES: usize = 5;
+
+// Kinds of spans.
+const CONNECT: usize = 0;
+const SYN_WAIT: usize = 1;
+const HANDSHAKE: usize = 2;
+const ACCEPT_WAIT: usize = 3;
+const CLOSE_WAITED: usize = 4;
+/// Stays in TIME_WAIT whose end a packet shows; of no listener.
+const TIME_WAITED: usize = 5;
+const KINDS: usize = 6;
 
 #[derive(Clone, Debug, Default)]
 struct Fold {
@@ -43,78 +94,282 @@ struct Fold {
     no_answer: u64,
     half_open: u64,
     aborted: u64,
-    connect: Vec<i64>,
-    syn_wait: Vec<i64>,
-    handshake: Vec<i64>,
     syn_retransmissions: u64,
     syn_ack_retransmissions: u64,
     accept_queue_overflows: u64,
-    accept_wait: Vec<i64>,
-    /// When the accept queue was full.
-    full_at: Vec<Timestamp>,
     fin_retransmissions: u64,
-    close_wait: Vec<i64>,
     close_wait_open: u64,
-    waiting: Levels,
+    spans: Samples<KINDS>,
+    waiting: Levels<PLACES>,
+    concerns: Concerns,
+}
+
+/// `listener_queues`: how many were in SYN_RECEIVED, held off, in CLOSE_WAIT, in TIME_WAIT; and most in SYN_RECEIVED.
+pub type Queues = OverTime<HostPort, 5>;
+
+impl Queues {
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = ListenerQueueRow> + '_ {
+        self.iter().map(|(bucket_ts, server, [syn_received, held_off, close_wait, time_wait, syn_received_peak])| {
+            ListenerQueueRow { bucket_ts, server, syn_received, held_off, close_wait, time_wait, syn_received_peak }
+        })
+    }
+}
+
+/// What the listeners told.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// By server address, then port.
+    pub rows: Vec<ListenerRow>,
+    /// By bucket, then listener.
+    pub queues: Queues,
+    /// How long handshakes took.
+    pub handshakes: Handshakes,
+    /// Spans of all listeners together.
+    pub spans: Spans,
+    /// What may be wrong, by kind.
+    pub concerns: BTreeMap<Concern, Gathered<HostPort>>,
+}
+
+/// Quantiles of a whole run.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Spans {
+    pub connect: Quantiles,
+    pub syn_wait: Quantiles,
+    pub handshake: Quantiles,
+    pub accept_wait: Quantiles,
+    pub close_wait: Quantiles,
+    pub time_wait_measured: Quantiles,
+}
+
+/// How long handshakes took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Handshakes {
+    /// How many.
+    pub all: u64,
+    /// Of how many listeners.
+    pub listeners: u64,
+    /// The busiest, most handshakes first.
+    pub strips: Vec<Strip>,
+    /// Of all but the [`NAMED`] listeners with most attempts among those that have any.
+    pub beyond_named: Quantiles,
+}
+
+/// How long the handshakes of one listener took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strip {
+    /// The listener.
+    pub server: HostPort,
+    /// The quantiles.
+    pub quantiles: Quantiles,
+    /// Each span with how often it occurs, in no order; in bins no wider than 0.2 % where there were very many.
+    pub spans: Vec<(i64, u64)>,
 }
 
 impl Listeners {
-    /// Takes one connection.
-    pub fn add(&mut self, report: &ConnectionReport) {
+    /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`. Returns whether
+    /// its listener was not known before.
+    pub fn add(&mut self, report: &ConnectionReport, step: i64) -> bool {
         let row = &report.connection;
-        let fold = self.all.entry(row.who.server).or_default();
-        // A SYN-ACK without its SYN is `midstream`, yet it shows an attempt.
-        let attempt = row.opening != Opening::Midstream || row.syn_ack_packets > 0;
-        fold.attempts += u64::from(attempt);
-        match row.opening {
-            Opening::Handshake | Opening::Simultaneous => fold.established += 1,
-            Opening::Refused => fold.refused += 1,
-            Opening::NoAnswer => fold.no_answer += 1,
-            Opening::HalfOpen => fold.half_open += 1,
-            Opening::Aborted => fold.aborted += 1,
-            Opening::Unreachable | Opening::Midstream => {}
+        let known = self.all.len();
+        let place = self.all.place(row.who.server);
+        if let Some(fold) = self.all.at(place) {
+            let changes = fold.waiting.kept();
+            self.words += fold.add(report);
+            self.changes += fold.waiting.kept() - changes;
         }
-        fold.connect.extend(row.connect_ns);
-        fold.syn_wait.extend(row.syn_wait_ns);
-        fold.handshake.extend(row.handshake_ns);
-        fold.syn_retransmissions += row.syn_retransmissions;
-        fold.syn_ack_retransmissions += row.syn_ack_retransmissions;
-        fold.accept_queue_overflows += u64::from(row.accept_queue_overflow);
-        fold.accept_wait.extend(row.accept_wait_ns);
-        fold.full_at.extend(report.waiting.held_off_since);
-        fold.fin_retransmissions += row.fin_retransmissions.iter().sum::<u64>();
-        fold.close_wait.extend(row.close_wait_ns[Side::Server.index()]);
-        fold.wait(report);
+        let mut beside = |kind, span: Option<i64>| {
+            if let Some(span) = span {
+                self.words += self.beside.add(kind, span);
+            }
+        };
+        beside(CLOSE_WAITED, row.close_wait_ns[Side::Client.index()]);
+        for stay in report.time_wait.iter().filter(|stay| stay.end.is_measured()) {
+            beside(TIME_WAITED, stay.duration_ns);
+        }
+        let is_new = self.all.len() > known;
+        if self.all.is_full() {
+            self.give_up(MOST / 2);
+        }
+        if self.changes > self.room.changes {
+            self.settle(step);
+        }
+        if self.words > self.room.words {
+            self.summarize();
+        }
+        is_new
     }
 
-    /// The rows, by server address, then port; and those of `listener_queues`, by bucket, then listener. Of these there are at
-    /// most [`MAX_ROWS`], unless a single listener has more: the listeners where most came and went are told first.
-    pub fn finish(self, buckets: Option<Buckets>) -> (Vec<ListenerRow>, Vec<ListenerQueueRow>) {
-        let mut folds: Vec<_> = self.all.into_iter().filter(|(_, fold)| fold.attempts > 0).collect();
-        folds.sort_unstable_by_key(|(server, fold)| (Reverse(fold.waiting.changes()), *server));
-        let (mut rows, mut queues, mut room) = (Vec::with_capacity(folds.len()), Vec::new(), buckets.is_some());
-        for (server, mut fold) in folds {
-            let waiting = std::mem::take(&mut fold.waiting).sort();
-            if let Some(buckets) = buckets.filter(|_| room) {
-                let own = over_time(server, &waiting, buckets);
-                room = queues.is_empty() || queues.len() + own.len() <= MAX_ROWS;
-                if room {
-                    queues.extend(own);
-                }
+    /// Keeps the `keep` listeners with most attempts. What the others told of single listeners is lost, not what they add to the run.
+    fn give_up(&mut self, keep: usize) {
+        for (_, fold) in self.all.forget(keep, |fold| fold.attempts) {
+            self.beside.merge(&fold.spans);
+            for (concern, case) in fold.concerns.into_cases() {
+                let gone = self.gone.entry(concern).or_default();
+                gone.0 += 1;
+                gone.1.merge(case);
             }
-            rows.push(fold.row(server, &waiting));
         }
-        rows.sort_unstable_by_key(|row| row.server);
-        queues.sort_unstable_by_key(|row| (row.bucket_ts, row.server));
-        (rows, queues)
+        self.count();
+    }
+
+    fn count(&mut self) {
+        (self.changes, self.words) = (0, self.beside.size());
+        for fold in self.all.values() {
+            self.changes += fold.waiting.kept();
+            self.words += fold.spans.size();
+        }
+    }
+
+    fn settle(&mut self, step: i64) {
+        let mut stretches = 0;
+        for fold in self.all.values() {
+            if fold.waiting.kept() > FEW {
+                fold.waiting.settle(fold.waiting.kept() / 2, step);
+            }
+            stretches += fold.waiting.stretches();
+        }
+        self.count();
+        // Where that did not help there are very many listeners, or they are told in very many stretches.
+        if self.changes > CHANGES / 4 * 3 || stretches > STRETCHES {
+            let mut busy: Vec<&mut Fold> = self.all.values().collect();
+            busy.sort_by_key(|fold| fold.waiting.changes());
+            busy.pop();
+            for fold in busy {
+                if stretches <= STRETCHES / 2 && fold.waiting.kept() <= FEW / 4 {
+                    continue;
+                }
+                stretches -= fold.waiting.stretches();
+                fold.waiting.collapse();
+                stretches += fold.waiting.stretches();
+            }
+            self.count();
+        }
+        self.room.changes = CHANGES.max(2 * self.changes);
+    }
+
+    fn summarize(&mut self) {
+        let mut all: Vec<_> = self.all.values().map(|fold| &mut fold.spans).chain([&mut self.beside]).collect();
+        make_room(&mut all, WORDS / 2);
+        self.count();
+        if self.words > 4 * WORDS {
+            self.give_up(self.all.len() / 2);
+        }
+        self.room.words = WORDS.max(2 * self.words);
+    }
+
+    /// What they told; over time the listeners where most came and went are told first.
+    pub fn finish(self, buckets: Option<Buckets>) -> Told {
+        let Self { all, beside, gone, .. } = self;
+        let mut told = Told { spans: spans(&all, &beside), ..Told::default() };
+        for (concern, beyond) in gone {
+            told.concerns.entry(concern).or_default().beyond = beyond;
+        }
+        let mut folds = all.into_all();
+        folds.sort_unstable_by_key(|(server, fold)| (Reverse(fold.waiting.changes()), *server));
+        for (server, fold) in &mut folds {
+            let collapsed = fold.waiting.is_collapsed();
+            let waiting = std::mem::take(&mut fold.waiting).finish();
+            if fold.attempts > 0 {
+                if let Some(buckets) = buckets.filter(|_| !collapsed && !told.queues.is_full()) {
+                    told.queues.add(*server, over_time(&waiting, buckets));
+                }
+                told.rows.push(fold.row(*server, &waiting));
+            }
+            for (concern, case) in std::mem::take(&mut fold.concerns).into_cases() {
+                told.concerns.entry(concern).or_default().cases.push((*server, case, String::new()));
+            }
+        }
+        told.rows.sort_unstable_by_key(|row| row.server);
+        told.queues = told.queues.sorted();
+        let named = busiest(&told.rows).into_iter().filter(|row| row.handshake.count > 0).take(NAMED);
+        let named: HashSet<HostPort> = named.map(|row| row.server).collect();
+        told.handshakes = handshakes(&folds, &beside, &named);
+        told
+    }
+}
+
+/// The listeners with the most attempts first; equal ones by address and port.
+pub fn busiest(listeners: &[ListenerRow]) -> Vec<&ListenerRow> {
+    let mut rows: Vec<_> = listeners.iter().collect();
+    rows.sort_by_key(|row| (Reverse(row.attempts), row.server));
+    rows
+}
+
+fn spans(all: &Registry<HostPort, Fold>, beside: &Samples<KINDS>) -> Spans {
+    let parts = all.iter().map(|(_, fold)| &fold.spans).chain([beside]);
+    let of = |kind| quantiles_of(parts.clone(), kind);
+    Spans {
+        connect: of(CONNECT),
+        syn_wait: of(SYN_WAIT),
+        handshake: of(HANDSHAKE),
+        accept_wait: of(ACCEPT_WAIT),
+        close_wait: of(CLOSE_WAITED),
+        time_wait_measured: of(TIME_WAITED),
+    }
+}
+
+fn handshakes(folds: &[(HostPort, Fold)], beside: &Samples<KINDS>, named: &HashSet<HostPort>) -> Handshakes {
+    let counts = folds.iter().map(|(server, fold)| (fold.spans.count(HANDSHAKE), *server, fold));
+    let mut counts: Vec<_> = counts.filter(|(count, ..)| *count > 0).collect();
+    counts.sort_unstable_by_key(|&(count, server, _)| (Reverse(count), server));
+    let strip = |&(_, server, fold): &(u64, HostPort, &Fold)| Strip {
+        server,
+        quantiles: quantiles_of([&fold.spans].into_iter(), HANDSHAKE),
+        spans: fold.spans.of(HANDSHAKE).collect(),
+    };
+    let beyond = folds.iter().filter(|(server, _)| !named.contains(server)).map(|(_, fold)| &fold.spans);
+    Handshakes {
+        all: counts.iter().map(|(count, ..)| count).sum::<u64>() + beside.count(HANDSHAKE),
+        listeners: counts.len() as u64,
+        strips: counts.iter().take(DRAWN).map(strip).collect(),
+        beyond_named: quantiles_of(beyond.chain([beside]), HANDSHAKE),
     }
 }
 
 impl Fold {
+    /// Returns how many words of memory more its spans take.
+    fn add(&mut self, report: &ConnectionReport) -> usize {
+        let row = &report.connection;
+        // A SYN-ACK without its SYN is `midstream`, yet it shows an attempt.
+        let attempt = row.opening != Opening::Midstream || row.syn_ack_packets > 0;
+        self.attempts += u64::from(attempt);
+        match row.opening {
+            Opening::Handshake | Opening::Simultaneous => self.established += 1,
+            Opening::Refused => self.refused += 1,
+            Opening::NoAnswer => self.no_answer += 1,
+            Opening::HalfOpen => self.half_open += 1,
+            Opening::Aborted => self.aborted += 1,
+            Opening::Unreachable | Opening::Midstream => {}
+        }
+        let measured = [
+            (CONNECT, row.connect_ns),
+            (SYN_WAIT, row.syn_wait_ns),
+            (HANDSHAKE, row.handshake_ns),
+            (ACCEPT_WAIT, row.accept_wait_ns),
+            (CLOSE_WAITED, row.close_wait_ns[Side::Server.index()]),
+        ];
+        let words = measured.into_iter().map(|(kind, span)| span.map_or(0, |span| self.spans.add(kind, span))).sum();
+        self.syn_retransmissions += row.syn_retransmissions;
+        self.syn_ack_retransmissions += row.syn_ack_retransmissions;
+        self.accept_queue_overflows += u64::from(row.accept_queue_overflow);
+        self.fin_retransmissions += row.fin_retransmissions.iter().sum::<u64>();
+        if let Some(since) = report.waiting.held_off_since {
+            // The queue was full then.
+            self.waiting.ask(SILENT, since);
+        }
+        self.concerns.note(report);
+        self.wait(report);
+        words
+    }
+
     /// Notes where the server's end of the connection waited, and how long.
     fn wait(&mut self, report: &ConnectionReport) {
         let row = &report.connection;
         let evicted = row.closing == Closing::Evicted;
+        // Since when it is established, and when it did more than to take note of a FIN.
+        let (mut taken, mut acts) = (None, None);
         for (state, from, until) in stays(report, Side::Server) {
             // What became of an evicted connection nobody knows, so it is counted up to its last packet.
             let until = until.or_else(|| evicted.then_some(row.last_ts));
@@ -132,23 +387,26 @@ impl Fold {
                 }
                 _ => {}
             }
+            match (taken, state) {
+                (None, State::Established | State::CloseWait) => taken = Some(from),
+                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(from),
+                _ => {}
+            }
         }
         for stay in report.time_wait.iter().filter(|stay| stay.side == Side::Server) {
             let until = stay.ended_ts.or_else(|| evicted.then_some(row.last_ts));
             self.waiting.add(TIME_WAIT, stay.entered_ts, until);
         }
-        let mut taken = stays(report, Side::Server)
-            .skip_while(|(state, ..)| !matches!(state, State::Established | State::CloseWait));
-        if let Some((_, from, _)) = taken.next() {
-            let acts = taken.find(|(state, ..)| *state != State::CloseWait).map(|(_, ts, _)| ts);
+        if let Some(from) = taken {
             let spoke = [report.waiting.server_spoke, acts].into_iter().flatten().min();
             self.waiting.add(SILENT, from, spoke.or_else(|| evicted.then_some(row.last_ts)));
         }
     }
 
-    fn row(self, server: HostPort, waiting: &Sorted) -> ListenerRow {
+    fn row(&self, server: HostPort, waiting: &History<PLACES>) -> ListenerRow {
         let (half_open_peak, half_open_peak_ts) = waiting.peak(SYN_RECEIVED);
         let (held_off_peak, held_off_peak_ts) = waiting.peak(HELD_OFF);
+        let quantiles = |kind| quantiles_of([&self.spans].into_iter(), kind);
         ListenerRow {
             server,
             attempts: self.attempts,
@@ -157,45 +415,38 @@ impl Fold {
             no_answer: self.no_answer,
             half_open: self.half_open,
             aborted: self.aborted,
-            connect: quantiles(self.connect),
-            handshake: quantiles(self.handshake),
+            connect: quantiles(CONNECT),
+            handshake: quantiles(HANDSHAKE),
             syn_retransmissions: self.syn_retransmissions,
             syn_ack_retransmissions: self.syn_ack_retransmissions,
             half_open_peak,
             half_open_peak_ts,
             accept_queue_overflows: self.accept_queue_overflows,
             fin_retransmissions: self.fin_retransmissions,
-            close_wait: quantiles(self.close_wait),
+            close_wait: quantiles(CLOSE_WAITED),
             time_wait_peak: waiting.peak(TIME_WAIT).0,
-            syn_wait: quantiles(self.syn_wait),
-            accept_wait: quantiles(self.accept_wait),
+            syn_wait: quantiles(SYN_WAIT),
+            accept_wait: quantiles(ACCEPT_WAIT),
             held_off_peak,
             held_off_peak_ts,
             // The last of them was ignored, so the queue was full just then; and a full queue holds one at least.
             unaccepted_at_least: (held_off_peak > 0).then_some(held_off_peak + 1),
             // What sits in the queue is established and its server silent. If there is nobody like that, the tap does not see
             // all of the listener's connections.
-            accept_queue_at_most: waiting.least_at(SILENT, self.full_at).filter(|&most| most > 0),
+            accept_queue_at_most: waiting.least(SILENT).filter(|&most| most > 0),
             close_wait_open: self.close_wait_open,
         }
     }
 }
 
-fn over_time(server: HostPort, waiting: &Sorted, buckets: Buckets) -> Vec<ListenerQueueRow> {
+fn over_time(waiting: &History<PLACES>, buckets: Buckets) -> impl Iterator<Item = (Timestamp, [u64; 5])> {
     let levels = waiting.in_buckets::<OVER_TIME>(buckets).into_iter();
     // Who came and went inside a bucket shows in the peak of SYN_RECEIVED alone.
     let told = |of: &[Level; OVER_TIME]| of[0].peak > 0 || of.iter().any(|level| level.at_end > 0);
-    let rows = levels.filter(|(_, levels)| told(levels));
-    rows.map(|(bucket_ts, [syn_received, held_off, close_wait, time_wait])| ListenerQueueRow {
-        bucket_ts,
-        server,
-        syn_received: syn_received.at_end,
-        held_off: held_off.at_end,
-        close_wait: close_wait.at_end,
-        time_wait: time_wait.at_end,
-        syn_received_peak: syn_received.peak,
+    levels.filter(move |(_, levels)| told(levels)).map(|(end, levels)| {
+        let [syn_received, held_off, close_wait, time_wait] = levels.map(|level| level.at_end);
+        (end, [syn_received, held_off, close_wait, time_wait, levels[0].peak])
     })
-    .collect()
 }
 
 /// The states that `side` came into, when, and when it left them (`None`: it is still there), by its rows that were not
@@ -216,182 +467,4 @@ fn stays(report: &ConnectionReport, side: Side) -> impl Iterator<Item = (State, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::rows::Waiting;
-    use crate::metrics::synthetic::{Draft, at};
-
-    fn rows(reports: &[ConnectionReport]) -> Vec<ListenerRow> {
-        let mut listeners = Listeners::default();
-        reports.iter().for_each(|report| listeners.add(report));
-        listeners.finish(None).0
-    }
-
-    #[test]
-    fn attempts_are_counted_by_how_they_opened() {
-        let reports = [
-            Draft::to("10.0.0.9:443").handshake(0, 2_000).done(),
-            Draft::to("10.0.0.9:443").handshake(5_000, 4_000).done(),
-            Draft::to("10.0.0.9:443").opening(Opening::Simultaneous).done(),
-            Draft::to("10.0.0.9:443").opening(Opening::Refused).done(),
-            Draft::to("10.0.0.9:443").opening(Opening::NoAnswer).done(),
-            Draft::to("10.0.0.9:443").opening(Opening::Aborted).done(),
-            Draft::to("10.0.0.9:443").opening(Opening::Unreachable).done(),
-            Draft::to("10.0.0.9:80").opening(Opening::HalfOpen).done(),
-        ];
-        let rows = rows(&reports);
-        let servers: Vec<_> = rows.iter().map(|row| row.server.to_string()).collect();
-        assert_eq!(servers, ["10.0.0.9:80", "10.0.0.9:443"]);
-        let row = &rows[1];
-        assert_eq!((row.attempts, row.established, row.refused), (7, 3, 1));
-        assert_eq!((row.no_answer, row.half_open, row.aborted), (1, 0, 1));
-        assert_eq!((row.handshake.count, row.handshake.p50, row.handshake.max), (2, Some(2_000), Some(4_000)));
-        assert_eq!((rows[0].attempts, rows[0].half_open, rows[0].handshake.p50), (1, 1, None));
-    }
-
-    #[test]
-    fn connections_already_running_are_no_attempts_and_make_no_row() {
-        let midstream = || Draft::to("10.0.0.9:443").opening(Opening::Midstream);
-        assert_eq!(rows(&[midstream().done()]), []);
-        let mut fins = midstream().done();
-        fins.connection.fin_retransmissions = [1, 2];
-        let with_attempt = rows(&[fins, Draft::to("10.0.0.9:443").handshake(0, 1).done()]);
-        assert_eq!((with_attempt[0].attempts, with_attempt[0].fin_retransmissions), (1, 3));
-    }
-
-    #[test]
-    fn a_syn_ack_without_its_syn_is_an_attempt() {
-        let mut report = Draft::to("10.0.0.9:443").opening(Opening::Midstream).done();
-        report.connection.syn_ack_packets = 1;
-        assert_eq!(rows(&[report])[0].attempts, 1);
-    }
-
-    #[test]
-    fn the_half_open_peak_is_the_most_at_once() {
-        let half_open = |from: i64, until: i64| {
-            Draft::to("10.0.0.9:443")
-                .changes(Side::Server, &[(from, State::SynReceived), (until, State::Established)])
-                .done()
-        };
-        let open_for_ever =
-            Draft::to("10.0.0.9:443").opening(Opening::HalfOpen).changes(Side::Server, &[(25, State::SynReceived)]);
-        let rows = rows(&[half_open(10, 30), half_open(20, 40), half_open(40, 50), open_for_ever.done()]);
-        assert_eq!((rows[0].half_open_peak, rows[0].half_open_peak_ts), (3, Some(at(25))));
-    }
-
-    #[test]
-    fn retracted_changes_count_for_nothing() {
-        let mut report = Draft::to("10.0.0.9:443")
-            .changes(Side::Server, &[(10, State::SynReceived), (20, State::Established)])
-            .done();
-        report.transitions.iter_mut().for_each(|row| row.retracted = true);
-        assert_eq!((rows(&[report.clone()])[0].half_open_peak, rows(&[report])[0].half_open_peak_ts), (0, None));
-    }
-
-    #[test]
-    fn an_endpoint_that_nothing_ends_leaves_the_queue_after_63_seconds() {
-        let half_open = |from: i64| {
-            let draft = Draft::to("10.0.0.9:443").opening(Opening::HalfOpen);
-            draft.changes(Side::Server, &[(from, State::SynReceived)]).done()
-        };
-        let lasts = HALF_OPEN_LASTS.as_nanos();
-        assert_eq!(rows(&[half_open(0), half_open(lasts), half_open(lasts)])[0].half_open_peak, 2);
-        let mut repeated = half_open(0);
-        repeated.connection.last_ts = at(lasts + 1);
-        assert_eq!(rows(&[repeated, half_open(lasts)])[0].half_open_peak, 2);
-    }
-
-    /// A server's end that was established at `up`, spoke at `spoke`, and ignored a first ACK at `held_off`.
-    fn taken(up: i64, spoke: Option<i64>, held_off: Option<i64>) -> ConnectionReport {
-        let changes = [(1, State::SynReceived), (up, State::Established)];
-        Draft::to("10.0.0.9:443")
-            .changes(Side::Server, &changes)
-            .with(|report| {
-                report.connection.accept_queue_overflow = held_off.is_some();
-                report.connection.accept_wait_ns = held_off.map(|since| up - since);
-                report.waiting = Waiting { held_off_since: held_off.map(at), server_spoke: spoke.map(at) };
-            })
-            .done()
-    }
-
-    #[test]
-    fn a_full_accept_queue_is_bounded_from_both_sides() {
-        let reports = [
-            taken(10, Some(15), None), // accepted: its server spoke before any ACK was ignored
-            taken(11, Some(90), None),
-            taken(12, None, None),
-            taken(60, None, Some(20)),
-            taken(80, Some(85), Some(30)),
-            taken(70, Some(75), Some(40)),
-        ];
-        let row = &rows(&reports)[0];
-        assert_eq!((row.accept_queue_overflows, row.held_off_peak, row.held_off_peak_ts), (3, 3, Some(at(40))));
-        assert_eq!((row.unaccepted_at_least, row.accept_queue_at_most), (Some(4), Some(2)));
-        assert_eq!((row.accept_wait.p50, row.accept_wait.max), (Some(40), Some(50)));
-    }
-
-    #[test]
-    fn what_closed_without_a_word_was_accepted_and_close_wait_may_wait() {
-        let mut closed = taken(10, None, None);
-        closed
-            .transitions
-            .extend(Draft::to("[::1]:1").changes(Side::Server, &[(15, State::FinWait1)]).done().transitions);
-        let mut fin = taken(11, None, None);
-        fin.transitions
-            .extend(Draft::to("[::1]:1").changes(Side::Server, &[(15, State::CloseWait)]).done().transitions);
-        let row = &rows(&[closed, fin, taken(60, None, Some(20))])[0];
-        assert_eq!((row.accept_queue_at_most, row.close_wait_open), (Some(1), 1));
-    }
-
-    #[test]
-    fn without_an_overflow_nothing_is_known_of_the_accept_queue() {
-        let row = &rows(&[taken(10, Some(15), None)])[0];
-        assert_eq!((row.held_off_peak, row.unaccepted_at_least, row.accept_queue_at_most), (0, None, None));
-        // An ACK was ignored although nobody can sit in the queue: the tap misses some.
-        assert_eq!(rows(&[taken(60, None, Some(20))])[0].accept_queue_at_most, None);
-    }
-
-    #[test]
-    fn queues_are_told_bucket_by_bucket_and_listener_by_listener() {
-        let elsewhere = |server, from: i64, until: i64| {
-            let changes = [(from, State::SynReceived), (until, State::CloseWait), (until + 20, State::LastAck)];
-            Draft::to(server).changes(Side::Server, &changes).done()
-        };
-        let mut listeners = Listeners::default();
-        listeners.add(&elsewhere("10.0.0.9:443", 5, 25));
-        listeners.add(&elsewhere("10.0.0.9:80", 12, 14));
-        listeners.add(&Draft::to("10.0.0.9:80").time_wait(Side::Server, 31, None).done());
-        let buckets = Buckets::new(at(1), at(50), Some(Span::from_nanos(10)));
-        let (_, rows) = listeners.finish(Some(buckets));
-        let short: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                let counts = (row.syn_received, row.syn_received_peak, row.close_wait, row.time_wait);
-                (row.bucket_ts.as_nanos(), row.server.port, counts)
-            })
-            .collect();
-        let expected = [
-            (10, 443, (1, 1, 0, 0)),
-            (20, 80, (0, 1, 1, 0)),
-            (20, 443, (1, 1, 0, 0)),
-            (30, 80, (0, 0, 1, 0)),
-            (30, 443, (0, 1, 1, 0)),
-            (40, 80, (0, 0, 0, 1)),
-            (40, 443, (0, 0, 1, 0)),
-            (50, 80, (0, 0, 0, 1)),
-        ];
-        assert_eq!(short, expected);
-    }
-
-    #[test]
-    fn the_time_wait_peak_is_of_the_servers_own_endpoints() {
-        let stay = |side, from, until| Draft::to("10.0.0.9:443").time_wait(side, from, until).done();
-        let reports = [
-            stay(Side::Server, 0, Some(60)),
-            stay(Side::Server, 30, None),
-            stay(Side::Server, 60, Some(90)),
-            stay(Side::Client, 30, Some(90)),
-        ];
-        assert_eq!(rows(&reports)[0].time_wait_peak, 2);
-    }
-}
+mod tests;

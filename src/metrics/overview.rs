@@ -1,22 +1,28 @@
-//! The headline figures of a run. In: its tables. Out: counts by opening and closing, quantiles, FINs by cause, TIME_WAIT
-//! by holder: what the terminal, the page and `summary.json` say first.
+//! The headline figures of a run. In: each connection's report, in any order. Out: counts by opening and closing, quantiles, FINs by
+//! cause, TIME_WAIT by holder: what the terminal, the page and `summary.json` say first.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use super::peak::Peak;
-use super::quantiles::quantiles;
+use super::distinct::Distinct;
+use super::levels::Levels;
+use super::listeners::Spans;
+pub use super::listeners::busiest;
+use super::registry::{MOST, Registry};
 use super::rows::{
-    Closing, ConnectionRow, EphemeralPortRow, FinCause, ListenerRow, Opening, Quantiles, Tables, Tap, TimeWaitEnd,
+    Closing, ConnectionReport, EphemeralPortRow, FinCause, Opening, Quantiles, Tap, TimeWaitEnd, TimeWaitRow,
 };
 use crate::time::Timestamp;
+
+/// Stays in TIME_WAIT whose beginnings and ends are kept one by one: those of 65,536 connections, which have two at most.
+const CHANGES: usize = 4 << 16;
 
 /// The headline figures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overview {
     /// Connections.
     pub connections: u64,
-    /// Distinct addresses that opened connections.
+    /// Distinct addresses that opened connections; above 65,536 within about 1 %, like all distinct numbers here.
     pub clients: u64,
     /// Distinct addresses and ports that they were opened to.
     pub listeners: u64,
@@ -38,6 +44,10 @@ pub struct Overview {
     pub time_wait_measured: Quantiles,
     /// Of both sides' stays in CLOSE_WAIT.
     pub close_wait: Quantiles,
+    /// Connections that a full accept queue kept waiting.
+    pub accept_queue_overflows: u64,
+    /// Connections of which a side sent a FIN.
+    pub closed_with_fin: u64,
     /// Repeated FINs.
     pub fins: Fins,
     /// Stays in TIME_WAIT.
@@ -60,7 +70,9 @@ pub struct Fins {
 pub struct TimeWaits {
     /// How many.
     pub stays: u64,
-    /// By the address that held them, most first.
+    /// On how many addresses.
+    pub holders: u64,
+    /// By the address that held them, most first; of very many addresses those with fewest are left out.
     pub by_holder: Vec<(IpAddr, u64)>,
     /// Most at once, and when; assumed ends included.
     pub peak: u64,
@@ -76,41 +88,132 @@ pub struct TimeWaits {
     pub assumed_ns: Option<i64>,
 }
 
-/// How often each of `all` occurs.
-fn tally<T: Copy + PartialEq>(all: &[T], found: impl Iterator<Item = T>) -> Vec<(T, u64)> {
-    let mut counts: Vec<_> = all.iter().map(|&one| (one, 0)).collect();
-    for one in found {
-        if let Some(entry) = counts.iter_mut().find(|entry| entry.0 == one) {
-            entry.1 += 1;
+/// How often each of `all` occurred; `counts` has a place each.
+fn tally<T: Copy>(all: &[T], counts: &[u64]) -> Vec<(T, u64)> {
+    all.iter().copied().zip(counts.iter().copied()).collect()
+}
+
+fn count<const N: usize>(counts: &mut [u64; N], place: usize) {
+    if let Some(count) = counts.get_mut(place) {
+        *count += 1;
+    }
+}
+
+/// The fold of [`Overview`].
+#[derive(Clone, Debug, Default)]
+pub struct Headlines {
+    connections: u64,
+    clients: Distinct,
+    last_client: Option<IpAddr>,
+    listeners: Distinct,
+    opened: [u64; Opening::ALL.len()],
+    closed: [u64; Closing::ALL.len()],
+    taps: [u64; Tap::ALL.len()],
+    accept_queue_overflows: u64,
+    closed_with_fin: u64,
+    repeats: u64,
+    repeating: u64,
+    causes: [u64; FinCause::ALL.len()],
+    stays: u64,
+    holders: Distinct,
+    by_holder: Registry<IpAddr, u64>,
+    in_time_wait: Levels<1>,
+    restarts: u64,
+    ends: [u64; TimeWaitEnd::ALL.len()],
+    reused_ns: Option<(i64, i64)>,
+    assumed_ns: Option<i64>,
+}
+
+impl Headlines {
+    /// Takes one connection; `listener_is_new`: its listener may not have been seen before. Where stays in TIME_WAIT have to be put
+    /// together, stretches end at multiples of `step`.
+    pub fn add(&mut self, report: &ConnectionReport, listener_is_new: bool, step: i64) {
+        let row = &report.connection;
+        self.connections += 1;
+        if self.last_client.replace(row.who.client.ip) != Some(row.who.client.ip) {
+            self.clients.add(&row.who.client.ip);
+        }
+        if listener_is_new {
+            self.listeners.add(&row.who.server);
+        }
+        count(&mut self.opened, row.opening as usize);
+        count(&mut self.closed, row.closing as usize);
+        count(&mut self.taps, row.tap as usize);
+        self.accept_queue_overflows += u64::from(row.accept_queue_overflow);
+        self.closed_with_fin += u64::from(row.active_closer.is_some());
+        self.repeats += report.fin_retransmissions.len() as u64;
+        self.repeating += u64::from(!report.fin_retransmissions.is_empty());
+        for repeat in &report.fin_retransmissions {
+            count(&mut self.causes, repeat.cause as usize);
+        }
+        for stay in &report.time_wait {
+            self.stay(stay, row.who.endpoint(stay.side).ip);
+        }
+        if self.in_time_wait.kept() > CHANGES {
+            self.in_time_wait.settle(CHANGES / 2, step);
         }
     }
-    counts
+
+    fn stay(&mut self, stay: &TimeWaitRow, holder: IpAddr) {
+        self.stays += 1;
+        let known = self.by_holder.len();
+        *self.by_holder.entry(holder) += 1;
+        if self.by_holder.len() > known {
+            self.holders.add(&holder);
+        }
+        if self.by_holder.is_full() {
+            self.by_holder.forget(MOST / 2, |stays| *stays);
+        }
+        self.in_time_wait.add(0, stay.entered_ts, stay.ended_ts);
+        self.restarts += u64::from(stay.restarts);
+        count(&mut self.ends, stay.end as usize);
+        if let Some(nanos) = stay.duration_ns.filter(|_| stay.end == TimeWaitEnd::Reused) {
+            let (least, most) = self.reused_ns.unwrap_or((nanos, nanos));
+            self.reused_ns = Some((least.min(nanos), most.max(nanos)));
+        }
+        self.assumed_ns.get_or_insert(stay.assumed_ns);
+    }
+
+    /// The figures; `spans` are those of all listeners.
+    pub fn finish(self, spans: Spans) -> Overview {
+        let mut by_cause = tally(FinCause::ALL, &self.causes);
+        by_cause.retain(|entry| entry.1 > 0);
+        by_cause.sort_by_key(|entry| Reverse(entry.1));
+        let mut by_holder = self.by_holder.into_all();
+        by_holder.sort_by_key(|&(ip, stays)| (Reverse(stays), ip));
+        let (peak, peak_ts) = self.in_time_wait.finish().peak(0);
+        Overview {
+            connections: self.connections,
+            clients: self.clients.count(),
+            listeners: self.listeners.count(),
+            opened: tally(Opening::ALL, &self.opened),
+            closed: tally(Closing::ALL, &self.closed),
+            tap: tap(&tally(Tap::ALL, &self.taps)),
+            connect: spans.connect,
+            syn_wait: spans.syn_wait,
+            accept_wait: spans.accept_wait,
+            handshake: spans.handshake,
+            time_wait_measured: spans.time_wait_measured,
+            close_wait: spans.close_wait,
+            accept_queue_overflows: self.accept_queue_overflows,
+            closed_with_fin: self.closed_with_fin,
+            fins: Fins { repeats: self.repeats, connections: self.repeating, by_cause },
+            time_wait: TimeWaits {
+                stays: self.stays,
+                holders: self.holders.count(),
+                by_holder,
+                peak,
+                peak_ts,
+                restarts: self.restarts,
+                ends: tally(TimeWaitEnd::ALL, &self.ends),
+                reused_ns: self.reused_ns,
+                assumed_ns: self.assumed_ns,
+            },
+        }
+    }
 }
 
 impl Overview {
-    /// Of a run.
-    pub fn of(tables: &Tables) -> Self {
-        let rows = &tables.connections;
-        let measured = |end| !matches!(end, TimeWaitEnd::Assumed | TimeWaitEnd::CaptureEnd);
-        let stays = tables.time_wait.iter().filter(|stay| measured(stay.end));
-        Self {
-            connections: rows.len() as u64,
-            clients: rows.iter().map(|row| row.who.client.ip).collect::<HashSet<_>>().len() as u64,
-            listeners: rows.iter().map(|row| row.who.server).collect::<HashSet<_>>().len() as u64,
-            opened: tally(Opening::ALL, rows.iter().map(|row| row.opening)),
-            closed: tally(Closing::ALL, rows.iter().map(|row| row.closing)),
-            tap: tap(rows),
-            connect: quantiles(rows.iter().filter_map(|row| row.connect_ns).collect()),
-            syn_wait: quantiles(rows.iter().filter_map(|row| row.syn_wait_ns).collect()),
-            accept_wait: quantiles(rows.iter().filter_map(|row| row.accept_wait_ns).collect()),
-            handshake: quantiles(rows.iter().filter_map(|row| row.handshake_ns).collect()),
-            time_wait_measured: quantiles(stays.filter_map(|stay| stay.duration_ns).collect()),
-            close_wait: quantiles(rows.iter().flat_map(|row| row.close_wait_ns).flatten().collect()),
-            fins: Fins::of(tables),
-            time_wait: TimeWaits::of(tables),
-        }
-    }
-
     /// How many stays in TIME_WAIT ended like that.
     pub fn time_wait_ended_as(&self, end: TimeWaitEnd) -> u64 {
         self.time_wait.ends.iter().find(|entry| entry.0 == end).map_or(0, |entry| entry.1)
@@ -123,59 +226,10 @@ impl Overview {
 }
 
 /// Where more than half of the connections that tell say that the tap was.
-fn tap(rows: &[ConnectionRow]) -> Option<Tap> {
-    let counts = tally(Tap::ALL, rows.iter().map(|row| row.tap).filter(|&tap| tap != Tap::Unknown));
-    let all: u64 = counts.iter().map(|entry| entry.1).sum();
-    counts.into_iter().find(|entry| entry.1 * 2 > all).map(|entry| entry.0)
-}
-
-impl Fins {
-    fn of(tables: &Tables) -> Self {
-        let rows = &tables.fin_retransmissions;
-        let mut by_cause = tally(FinCause::ALL, rows.iter().map(|row| row.cause));
-        by_cause.retain(|entry| entry.1 > 0);
-        by_cause.sort_by_key(|entry| std::cmp::Reverse(entry.1));
-        Self {
-            repeats: rows.len() as u64,
-            connections: rows.iter().map(|row| row.conn_id).collect::<HashSet<_>>().len() as u64,
-            by_cause,
-        }
-    }
-}
-
-impl TimeWaits {
-    /// Of a run.
-    pub fn of(tables: &Tables) -> Self {
-        let rows = &tables.time_wait;
-        let connections = by_id(tables);
-        let mut by_holder: HashMap<IpAddr, u64> = HashMap::new();
-        let mut peak = Peak::default();
-        for stay in rows {
-            if let Some(connection) = connections.get(&stay.conn_id) {
-                *by_holder.entry(connection.who.endpoint(stay.side).ip).or_default() += 1;
-            }
-            peak.add(stay.entered_ts, stay.ended_ts.unwrap_or(Timestamp::MAX));
-        }
-        let mut by_holder: Vec<_> = by_holder.into_iter().collect();
-        by_holder.sort_by_key(|&(ip, count)| (std::cmp::Reverse(count), ip));
-        let (peak, peak_ts) = peak.finish();
-        let reused = || rows.iter().filter(|stay| stay.end == TimeWaitEnd::Reused).filter_map(|stay| stay.duration_ns);
-        Self {
-            stays: rows.len() as u64,
-            by_holder,
-            peak,
-            peak_ts,
-            restarts: rows.iter().map(|stay| u64::from(stay.restarts)).sum(),
-            ends: tally(TimeWaitEnd::ALL, rows.iter().map(|stay| stay.end)),
-            reused_ns: reused().min().zip(reused().max()),
-            assumed_ns: rows.first().map(|stay| stay.assumed_ns),
-        }
-    }
-}
-
-/// The connections by number.
-pub fn by_id(tables: &Tables) -> HashMap<u64, &ConnectionRow> {
-    tables.connections.iter().map(|row| (row.conn_id, row)).collect()
+fn tap(counts: &[(Tap, u64)]) -> Option<Tap> {
+    let known = || counts.iter().filter(|entry| entry.0 != Tap::Unknown);
+    let all: u64 = known().map(|entry| entry.1).sum();
+    known().find(|entry| entry.1 * 2 > all).map(|entry| entry.0)
 }
 
 /// The clients nearest to running out of ports first; equal ones by address and listener.
@@ -185,22 +239,15 @@ pub fn fullest(users: &[EphemeralPortRow]) -> Vec<&EphemeralPortRow> {
     rows
 }
 
-/// The listeners with the most attempts first; equal ones by address and port.
-pub fn busiest(listeners: &[ListenerRow]) -> Vec<&ListenerRow> {
-    let mut rows: Vec<_> = listeners.iter().collect();
-    rows.sort_by_key(|row| (std::cmp::Reverse(row.attempts), row.server));
-    rows
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::synthetic::{Draft, Shape, run};
+    use crate::metrics::synthetic::{Draft, Shape, run, told};
     use crate::tcp::state::Side;
 
     #[test]
     fn of_nothing_everything_is_zero_or_unknown() {
-        let overview = Overview::of(&Tables::default());
+        let overview = told(&[]).overview;
         assert_eq!((overview.connections, overview.handshake.p50, overview.tap), (0, None, None));
         assert_eq!(overview.opened.len(), Opening::ALL.len());
         assert_eq!(overview.time_wait.peak_ts, None);
@@ -208,23 +255,20 @@ mod tests {
 
     #[test]
     fn the_counts_add_up() {
-        let (tables, _) = run(Shape { connections: 500, ..Shape::default() });
-        let overview = Overview::of(&tables);
+        let overview = run(Shape { connections: 500, ..Shape::default() }).told().overview;
         assert_eq!(overview.opened.iter().map(|entry| entry.1).sum::<u64>(), 500);
         assert_eq!(overview.closed.iter().map(|entry| entry.1).sum::<u64>(), 500);
         assert_eq!(overview.time_wait.ends.iter().map(|entry| entry.1).sum::<u64>(), overview.time_wait.stays);
         assert_eq!(overview.time_wait.by_holder.iter().map(|entry| entry.1).sum::<u64>(), overview.time_wait.stays);
+        assert_eq!(overview.time_wait.by_holder.len() as u64, overview.time_wait.holders);
         assert_eq!(overview.fins.by_cause.iter().map(|entry| entry.1).sum::<u64>(), overview.fins.repeats);
     }
 
     #[test]
     fn an_assumed_end_is_not_among_the_measured() {
-        let mut tables = Tables::default();
-        let assumed = Draft::to("10.0.0.9:443").time_wait(Side::Server, 0, Some(60)).done();
-        tables.connections.push(assumed.connection);
-        tables.time_wait = assumed.time_wait;
-        assert_eq!(Overview::of(&tables).time_wait_measured.count, 0);
-        tables.time_wait[0].end = TimeWaitEnd::Reused;
-        assert_eq!(Overview::of(&tables).time_wait_measured.p50, Some(60));
+        let mut assumed = Draft::to("10.0.0.9:443").time_wait(Side::Server, 0, Some(60)).done();
+        assert_eq!(told(std::slice::from_ref(&assumed)).overview.time_wait_measured.count, 0);
+        assumed.time_wait[0].end = TimeWaitEnd::Reused;
+        assert_eq!(told(&[assumed]).overview.time_wait_measured.p50, Some(60));
     }
 }

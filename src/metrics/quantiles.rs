@@ -14,8 +14,14 @@ pub fn quantiles(mut spans: Vec<i64>) -> Quantiles {
 
 /// The `percent`-th percentile of `sorted`, `None` of nothing.
 fn nearest_rank(sorted: &[i64], percent: usize) -> Option<i64> {
-    let rank = sorted.len().saturating_mul(percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied()
+    let rank = nearest_rank_of(sorted.len() as u64, percent as u64);
+    sorted.get(usize::try_from(rank).ok()? - 1).copied()
+}
+
+/// The rank, from 1, of the `percent`-th percentile among `count`.
+pub const fn nearest_rank_of(count: u64, percent: u64) -> u64 {
+    let rank = count.saturating_mul(percent).div_ceil(100);
+    if rank == 0 { 1 } else { rank }
 }
 
 #[cfg(test)]

@@ -124,6 +124,13 @@ words! {
     }
 }
 
+impl TimeWaitEnd {
+    /// A packet shows it; it is neither assumed nor the capture's.
+    pub const fn is_measured(self) -> bool {
+        !matches!(self, Self::Assumed | Self::CaptureEnd)
+    }
+}
+
 /// Who the two endpoints of a connection are, as far as its packets tell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Who {
@@ -397,13 +404,17 @@ pub struct ConnectionReport {
 }
 
 impl ConnectionReport {
-    /// Gives the connection its `conn_id`, in all its rows.
+    /// Gives the connection its number, and every row its place: by side, then step or time.
     pub fn number(&mut self, conn_id: u64) {
         self.connection.conn_id = conn_id;
         self.transitions.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.transitions.sort_by_key(|row| (row.side, row.step));
         self.fin_retransmissions.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.fin_retransmissions.sort_by_key(|row| (row.side, row.ts, row.attempt));
         self.time_wait.iter_mut().for_each(|row| row.conn_id = conn_id);
+        self.time_wait.sort_by_key(|row| (row.side, row.entered_ts));
         self.anomalies.iter_mut().for_each(|row| row.conn_id = Some(conn_id));
+        self.anomalies.sort_by_key(|row| (row.side, row.ts, row.frame, row.kind));
     }
 }
 
@@ -421,6 +432,17 @@ pub struct Tables {
     pub listener_queues: Vec<ListenerQueueRow>,
     pub ephemeral_ports: Vec<EphemeralPortRow>,
     pub ephemeral_port_use: Vec<EphemeralPortUseRow>,
+}
+
+impl Tables {
+    /// Takes the rows of one connection.
+    pub fn take(&mut self, mut report: ConnectionReport) {
+        self.connections.push(report.connection);
+        self.transitions.append(&mut report.transitions);
+        self.fin_retransmissions.append(&mut report.fin_retransmissions);
+        self.time_wait.append(&mut report.time_wait);
+        self.anomalies.append(&mut report.anomalies);
+    }
 }
 
 /// One input of a run, for `summary.json` and the head of the terminal's summary.

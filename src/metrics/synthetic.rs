@@ -1,11 +1,10 @@
-//! Made-up connections for tests. In: how many. Out: reports, tables and a summary as a run would give them.
+//! Made-up connections for tests. In: how many. Out: reports and a summary as a run would give them.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::buckets::Buckets;
-use super::census::Census;
-use super::ephemeral_ports::{self, PortRange};
-use super::listeners::Listeners;
+use super::ephemeral_ports::PortRange;
+use super::findings::{Finding, findings};
+use super::folds::{Asked, Folds, Told};
 use super::rows::*;
 use crate::tcp::segment::{FrameId, HostPort};
 use crate::tcp::state::{Evidence, Side, State};
@@ -146,6 +145,27 @@ impl Draft {
         })
     }
 
+    pub fn repeated_fin(self, side: Side, ts: Timestamp, cause: FinCause) -> Self {
+        self.with(|report| {
+            report.fin_retransmissions.push(FinRetransmissionRow {
+                conn_id: 0,
+                side,
+                attempt: 1,
+                ts,
+                frame: FrameId::new(0, 1),
+                first_fin_ts: ts,
+                since_previous_ns: Some(200_000_000),
+                sender_state: Some(State::FinWait1),
+                receiver_state: None,
+                cause,
+                backoff: None,
+                repeated_by: RepeatedBy::Undecided,
+                payload_bytes: 0,
+                first_payload_bytes: 0,
+            });
+        })
+    }
+
     pub fn done(self) -> ConnectionReport {
         self.0
     }
@@ -209,47 +229,66 @@ const LISTENERS: [(&str, f64); 10] = [
 /// Beginning of the made-up captures: 2026-01-02 14:00:00 UTC.
 pub const START: i64 = 1_767_362_400_000_000_000;
 
+/// A run before anything is told of it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Numbered, in order.
+    pub reports: Vec<ConnectionReport>,
+    pub summary: Summary,
+}
+
+impl Run {
+    /// What the folds tell of it.
+    pub fn told(&self) -> Told {
+        folded(&self.reports, self.summary.first_ts.zip(self.summary.last_ts))
+    }
+
+    /// All of its rows.
+    pub fn tables(&self) -> Tables {
+        let mut tables = Tables::default();
+        self.reports.iter().for_each(|report| tables.take(report.clone()));
+        self.told().fill(&mut tables);
+        tables
+    }
+
+    pub fn findings(&self) -> Vec<Finding> {
+        findings(&self.told().findings, &self.summary)
+    }
+}
+
+/// What the folds tell of connections without a capture's times.
+pub fn told(reports: &[ConnectionReport]) -> Told {
+    folded(reports, None)
+}
+
+fn folded(reports: &[ConnectionReport], capture: Option<(Timestamp, Timestamp)>) -> Told {
+    let asked = Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default() };
+    let mut folds = Folds::new(asked);
+    reports.iter().for_each(|report| folds.add(report));
+    folds.finish(capture)
+}
+
 /// A run of made-up connections: mostly good ones, and some of everything that can go wrong.
-pub fn run(shape: Shape) -> (Tables, Summary) {
+pub fn run(shape: Shape) -> Run {
     let mut dice = Dice(shape.seed);
     let length = shape.length.as_nanos();
     let stop = START + length;
     let mut reports: Vec<_> = (0..shape.connections).map(|_| one(&mut dice, length, stop)).collect();
     reports.sort_by_key(|report| report.connection.first_ts);
-    let (mut listeners, mut census, mut tables) = (Listeners::default(), Census::default(), Tables::default());
     let mut frame = 0;
-    for (conn_id, mut report) in (1..).zip(reports) {
-        report.connection.conn_id = conn_id;
+    for (conn_id, report) in (1..).zip(&mut reports) {
         report.connection.first_frame = FrameId::new(0, frame + 1);
         let mut number = || {
             frame += 1;
             FrameId::new(0, frame)
         };
-        for row in &mut report.transitions {
-            (row.conn_id, row.frame) = (conn_id, Some(number()));
-        }
-        for row in &mut report.fin_retransmissions {
-            (row.conn_id, row.frame) = (conn_id, number());
-        }
-        report.time_wait.iter_mut().for_each(|row| row.conn_id = conn_id);
-        for row in &mut report.anomalies {
-            (row.conn_id, row.frame) = (Some(conn_id), number());
-        }
+        report.transitions.iter_mut().for_each(|row| row.frame = Some(number()));
+        report.fin_retransmissions.iter_mut().for_each(|row| row.frame = number());
+        report.anomalies.iter_mut().for_each(|row| row.frame = number());
         report.connection.last_frame = number();
-        listeners.add(&report);
-        census.add(&report);
-        tables.connections.push(report.connection);
-        tables.transitions.append(&mut report.transitions);
-        tables.fin_retransmissions.append(&mut report.fin_retransmissions);
-        tables.time_wait.append(&mut report.time_wait);
-        tables.anomalies.append(&mut report.anomalies);
+        report.number(conn_id);
     }
-    let buckets = Buckets::new(at(START), at(stop), None);
-    (tables.listeners, tables.listener_queues) = listeners.finish(Some(buckets));
-    tables.state_census = census.finish(buckets);
-    (tables.ephemeral_ports, tables.ephemeral_port_use) =
-        ephemeral_ports::rows(&tables, PortRange::default(), Span::from_secs(60), Some(buckets));
-    let segments: u64 = tables.connections.iter().map(|row| row.packets.iter().sum::<u64>()).sum();
+    let segments: u64 = reports.iter().flat_map(|report| report.connection.packets).sum();
     let summary = Summary {
         captures: vec![CaptureInfo {
             path: "web.pcapng".into(),
@@ -271,7 +310,7 @@ pub fn run(shape: Shape) -> (Tables, Summary) {
         last_ts: Some(at(stop)),
         options: vec![("time_wait_ns", "60000000000".into())],
     };
-    (tables, summary)
+    Run { reports, summary }
 }
 
 /// One connection somewhere in the capture.

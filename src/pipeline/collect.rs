@@ -1,73 +1,78 @@
-//! From the connections' reports, in whatever order the shards gave them, to numbered and ordered tables.
-//! The result depends on the packets alone, not on the number of shards.
+//! The sink that keeps everything. In: connections as they end. Out: all tables, in memory.
 
-use crate::metrics::buckets::Buckets;
-use crate::metrics::census::Census;
-use crate::metrics::ephemeral_ports::{self, PortRange};
-use crate::metrics::listeners::Listeners;
-use crate::metrics::rows::{ConnectionReport, Tables};
-use crate::time::{Span, Timestamp};
+use super::sink::{Render, Sink};
+use crate::error::Error;
+use crate::metrics::folds::{Asked, Folds};
+use crate::metrics::rows::{ConnectionReport, Summary, Tables};
 
-/// What changes the folds.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// Width of the buckets of the tables over time; `None`: chosen so that there are at most 600.
-    pub bucket: Option<Span>,
-    /// How long TIME_WAIT is assumed to last.
-    pub time_wait: Span,
-    /// The ports that clients choose from.
-    pub port_range: PortRange,
+/// Keeps all rows in memory: for what prints connections, and for tests.
+#[derive(Debug)]
+pub struct Kept {
+    tables: Tables,
+    folds: Folds,
 }
 
-/// Puts connections in the order of their numbers, orders every row, and folds them into the tables of
-/// listeners, ports and states over time. `capture` is when it began and ended, where any packet tells.
-pub fn tables(mut reports: Vec<ConnectionReport>, capture: Option<(Timestamp, Timestamp)>, asked: Asked) -> Tables {
-    reports.sort_by_key(|report| report.connection.conn_id);
-    let mut tables = Tables::default();
-    let mut listeners = Listeners::default();
-    let mut census = Census::default();
-    for report in reports {
-        listeners.add(&report);
-        census.add(&report);
-        let ConnectionReport {
-            ordinal: _,
-            waiting: _,
-            connection,
-            transitions,
-            fin_retransmissions,
-            time_wait,
-            anomalies,
-        } = report;
-        tables.connections.push(connection);
-        tables.transitions.extend(transitions);
-        tables.fin_retransmissions.extend(fin_retransmissions);
-        tables.time_wait.extend(time_wait);
-        tables.anomalies.extend(anomalies);
+impl Kept {
+    /// Nothing yet.
+    pub fn new(asked: Asked) -> Self {
+        Self { tables: Tables::default(), folds: Folds::new(asked) }
     }
-    // Connections come in order, so these sorts move rows within one only.
-    tables.transitions.sort_by_key(|row| (row.conn_id, row.side, row.step));
-    tables.fin_retransmissions.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.attempt));
-    tables.time_wait.sort_by_key(|row| (row.conn_id, row.side, row.entered_ts));
-    tables.anomalies.sort_by_key(|row| (row.conn_id, row.side, row.ts, row.frame, row.kind));
-    let buckets = capture.map(|(first, last)| Buckets::new(first, last, asked.bucket));
-    (tables.listeners, tables.listener_queues) = listeners.finish(buckets);
-    tables.state_census = buckets.map_or_else(Vec::new, |buckets| census.finish(buckets));
-    (tables.ephemeral_ports, tables.ephemeral_port_use) =
-        ephemeral_ports::rows(&tables, asked.port_range, asked.time_wait, buckets);
-    tables
+
+    /// All tables.
+    pub fn finish(self, summary: &Summary) -> Tables {
+        let Self { mut tables, folds } = self;
+        folds.finish(summary.first_ts.zip(summary.last_ts)).fill(&mut tables);
+        tables
+    }
+}
+
+/// Renders nothing: rows stay rows.
+#[derive(Clone, Copy, Debug)]
+pub struct AsTheyAre;
+
+impl Render for AsTheyAre {
+    type Rendered = Vec<ConnectionReport>;
+
+    fn render(&self, reports: &[ConnectionReport]) -> Result<Vec<ConnectionReport>, Error> {
+        Ok(reports.to_vec())
+    }
+}
+
+impl Sink for Kept {
+    type Rendered = Vec<ConnectionReport>;
+    type Renderer = AsTheyAre;
+
+    fn renderer(&self) -> AsTheyAre {
+        AsTheyAre
+    }
+
+    fn fold(&mut self, reports: &[ConnectionReport]) {
+        reports.iter().for_each(|report| self.folds.add(report));
+    }
+
+    fn write(&mut self, rendered: Vec<ConnectionReport>) -> Result<(), Error> {
+        rendered.into_iter().for_each(|report| self.tables.take(report));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ephemeral_ports::PortRange;
+    use crate::metrics::history::Letters;
     use crate::metrics::rows::{AnomalyKind, AnomalyRow, Closing, ConnectionRow, Opening, Tap, Waiting, Who};
     use crate::tcp::segment::{FrameId, HostPort};
     use crate::tcp::state::Side;
-    use crate::time::Timestamp;
+    use crate::time::{Span, Timestamp};
 
     fn report(ordinal: u64, anomalies: Vec<AnomalyRow>) -> ConnectionReport {
         let end = |port| HostPort::new([10, 0, 0, 1].into(), port);
-        let mut report = ConnectionReport {
+        ConnectionReport {
             ordinal,
             waiting: Waiting::default(),
             connection: ConnectionRow {
@@ -95,7 +100,7 @@ mod tests {
                 fin_retransmissions: [0, 0],
                 close_wait_ns: [None, None],
                 retransmissions: [0, 0],
-                history: "S".to_owned(),
+                history: Letters::default(),
                 conn_state: "S0",
                 syn_retransmissions: 0,
                 syn_ack_retransmissions: 0,
@@ -107,13 +112,20 @@ mod tests {
             fin_retransmissions: Vec::new(),
             time_wait: Vec::new(),
             anomalies,
-        };
-        report.number(ordinal + 1);
-        report
+        }
     }
 
     const ASKED: Asked =
         Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::new(32_768, 60_999).unwrap() };
+
+    fn tables(reports: Vec<ConnectionReport>) -> Tables {
+        let mut kept = Kept::new(ASKED);
+        for (number, mut report) in (1..).zip(reports) {
+            report.number(number);
+            kept.write(AsTheyAre.render(&[report]).unwrap()).unwrap();
+        }
+        kept.tables
+    }
 
     fn anomaly(side: Side, ts: i64) -> AnomalyRow {
         AnomalyRow {
@@ -128,17 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn connections_come_in_the_order_of_their_numbers() {
-        let tables = tables(vec![report(7, Vec::new()), report(2, Vec::new()), report(5, Vec::new())], None, ASKED);
-        let found: Vec<_> = tables.connections.iter().map(|row| (row.conn_id, row.first_frame.number())).collect();
-        assert_eq!(found, [(3, 3), (6, 6), (8, 8)]);
-    }
-
-    #[test]
     fn rows_follow_connection_side_and_time() {
         let late_first = vec![anomaly(Side::Server, 1), anomaly(Side::Client, 9), anomaly(Side::Client, 4)];
-        let reports = vec![report(1, late_first), report(0, vec![anomaly(Side::Server, 3)])];
-        let tables = tables(reports, None, ASKED);
+        let reports = vec![report(0, vec![anomaly(Side::Server, 3)]), report(1, late_first)];
+        let tables = tables(reports);
         let found: Vec<_> = tables.anomalies.iter().map(|row| (row.conn_id, row.side, row.ts.as_nanos())).collect();
         let expected = [
             (Some(1), Some(Side::Server), 3),

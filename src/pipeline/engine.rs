@@ -1,19 +1,19 @@
 //! What files and interfaces have in common: one packet after the other is decoded and given to the connections' shards;
-//! at the end come the tables and the summary.
+//! at the end they go to the sink, and the summary comes.
 
 use std::io;
 use std::num::NonZeroUsize;
 
-use super::collect;
 use super::shards::{Shards, Tick};
-use super::sink::{Kept, Sink};
+use super::sink::Sink;
 use crate::capture::Packet;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::SkipCounts;
 use crate::decode::{Decoded, Decoder};
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
-use crate::metrics::rows::{CaptureInfo, Summary, Tables};
+use crate::metrics::folds::Asked;
+use crate::metrics::rows::{CaptureInfo, Summary};
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
 
@@ -34,13 +34,11 @@ pub struct Options {
     pub bpf: Option<String>,
 }
 
-/// Everything that a run found.
-#[derive(Debug)]
-pub struct Analysis {
-    /// The rows.
-    pub tables: Tables,
-    /// The run itself.
-    pub summary: Summary,
+impl Options {
+    /// What they say to the folds.
+    pub const fn asked(&self) -> Asked {
+        Asked { bucket: self.bucket, time_wait: self.time_wait, port_range: self.port_range }
+    }
 }
 
 /// Packets before connections that are over may leave the table. A capture that is no longer than this is told as a whole.
@@ -181,19 +179,5 @@ impl<S: Sink + 'static> Engine<S> {
             options,
         };
         Ok((sink, summary))
-    }
-}
-
-impl Engine<Kept> {
-    /// Ends the run with all its tables in memory.
-    ///
-    /// # Errors
-    ///
-    /// None: nothing is written.
-    pub fn analysis(self, captures: Vec<CaptureInfo>) -> Result<Analysis, Error> {
-        let Options { bucket, time_wait, port_range, .. } = self.options;
-        let asked = collect::Asked { bucket, time_wait, port_range };
-        let (Kept(reports), summary) = self.finish(captures)?;
-        Ok(Analysis { tables: collect::tables(reports, summary.first_ts.zip(summary.last_ts), asked), summary })
     }
 }

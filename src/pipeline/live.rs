@@ -11,7 +11,7 @@ use super::engine::{Engine, Options};
 use super::interrupt::Interrupt;
 use super::offline::{Finished, capture_info};
 use super::progress::Progress;
-use super::sink::Kept;
+use super::sink::Sink;
 use crate::capture::error::grouped;
 use crate::capture::live::Live;
 use crate::capture::write::PcapngWriter;
@@ -81,21 +81,22 @@ impl Keep {
     }
 }
 
-/// Watches `live` to the end of its limits and analyses what passes. What could not be kept stands in `stopped` beside what
+/// Watches `live` to the end of its limits and hands what it finds to `sink`. What could not be kept stands in `stopped` beside what
 /// ended the watching before its time.
 ///
 /// # Errors
 ///
-/// When the system gives no thread.
-pub fn run(
+/// When the system gives no thread, or the sink takes no more.
+pub fn run<S: Sink + 'static>(
     mut live: Live,
     options: Options,
+    sink: S,
     limits: Limits,
     mut keep: Option<Keep>,
     interrupt: &Interrupt,
     progress: bool,
-) -> Result<Finished, Error> {
-    let mut engine = Engine::start(options, Kept::default(), true).map_err(Error::Thread)?;
+) -> Result<Finished<S>, Error> {
+    let mut engine = Engine::start(options, sink, true).map_err(Error::Thread)?;
     let watch = Stopwatch::start();
     let mut progress = Progress::new(progress, None);
     let mut stopped = Vec::new();
@@ -147,5 +148,6 @@ pub fn run(
         keep.finish(&mut live, engine.packets());
         stopped.extend(keep.failed.take());
     }
-    Ok(Finished { analysis: engine.analysis(vec![capture_info(info, error)])?, stopped })
+    let (sink, summary) = engine.finish(vec![capture_info(info, error)])?;
+    Ok(Finished { sink, summary, stopped })
 }

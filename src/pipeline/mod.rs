@@ -1,16 +1,16 @@
-//! The walk through the house, with its threads: source → decode → shards → numbered tables. In: sources and options.
-//! Out: an [`Analysis`](engine::Analysis). Progress, Ctrl-C and the only clock live here; nothing here analyses.
+//! The walk through the house, with its threads: source → decode → shards → numbered batches. In: sources and options.
+//! Out: connections to a [`Sink`](sink::Sink), and the run's summary. Progress, Ctrl-C and the only clock live here; nothing here analyses.
 
 pub mod clock;
+pub mod collect;
 pub mod engine;
 pub mod interrupt;
 pub mod live;
 pub mod offline;
 pub mod progress;
 pub mod single;
+pub mod sink;
 
-mod collect;
 mod numbers;
 mod shards;
-pub mod sink;
 mod telling;

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::engine::{Analysis, Engine, Options};
+use super::engine::{Engine, Options};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::sink::Kept;
+use super::sink::Sink;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
 use crate::capture::{CaptureError, Flow, Info, Merge, Savefile, Source};
 use crate::error::Error;
-use crate::metrics::rows::CaptureInfo;
+use crate::metrics::rows::{CaptureInfo, Summary};
 
 /// Packets between two looks at the clock and at Ctrl-C.
 const LOOK_EVERY: usize = 1024;
@@ -49,26 +49,50 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// Their names, in the order of the command line.
+    pub fn names(&self) -> Vec<String> {
+        let name = |capture: &Result<Savefile, CaptureError>| match capture {
+            Ok(savefile) => savefile.info().path,
+            Err(error) => error.name().to_owned(),
+        };
+        self.captures.iter().map(name).collect()
+    }
+
+    /// Whether one of them has no end that is known, as a pipe.
+    pub fn is_stream(&self) -> bool {
+        self.captures.iter().flatten().any(|capture| capture.progress().total().is_none())
+    }
+}
+
 /// Whether `path` stands for standard input.
 pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
 /// A finished run.
-pub struct Finished {
-    /// What was found.
-    pub analysis: Analysis,
+pub struct Finished<S> {
+    /// Where the connections went.
+    pub sink: S,
+    /// The run itself.
+    pub summary: Summary,
     /// What stopped the reading of inputs that had been opened, for the user: a line each.
     pub stopped: Vec<String>,
 }
 
-/// Reads every capture to its end, or to Ctrl-C, and analyses it.
+/// Reads every capture to its end, or to Ctrl-C, and hands what it finds to `sink`.
 ///
 /// # Errors
 ///
-/// When the system gives no thread.
-pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
-    let mut engine = Engine::start(options, Kept::default(), inputs.from_stdin).map_err(Error::Thread)?;
+/// When the system gives no thread, or the sink takes no more.
+pub fn run<S: Sink + 'static>(
+    inputs: Inputs,
+    options: Options,
+    sink: S,
+    interrupt: &Interrupt,
+    progress: bool,
+) -> Result<Finished<S>, Error> {
+    let mut engine = Engine::start(options, sink, inputs.is_stream()).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
     let mut positions: Vec<Position> = Vec::new();
@@ -125,7 +149,8 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
             *slot = capture_info(info, error);
         }
     }
-    Ok(Finished { analysis: engine.analysis(infos)?, stopped })
+    let (sink, summary) = engine.finish(infos)?;
+    Ok(Finished { sink, summary, stopped })
 }
 
 /// What the summary says of a source.

@@ -44,39 +44,3 @@ pub trait Render: Clone + Send + Sync + 'static {
     /// When a format cannot hold them.
     fn render(&self, reports: &[ConnectionReport]) -> Result<Self::Rendered, Error>;
 }
-
-/// Keeps every report, for those who want to look at all of them at once.
-#[derive(Default)]
-pub struct Kept(pub Vec<ConnectionReport>);
-
-/// Renders nothing.
-#[derive(Clone)]
-pub struct AsTheyAre;
-
-impl Render for AsTheyAre {
-    type Rendered = Vec<ConnectionReport>;
-
-    fn render(&self, reports: &[ConnectionReport]) -> Result<Self::Rendered, Error> {
-        Ok(reports.to_vec())
-    }
-}
-
-impl Sink for Kept {
-    type Rendered = Vec<ConnectionReport>;
-    type Renderer = AsTheyAre;
-
-    fn renderer(&self) -> AsTheyAre {
-        AsTheyAre
-    }
-
-    fn fold(&mut self, _: &[ConnectionReport]) {}
-
-    fn write(&mut self, reports: Vec<ConnectionReport>) -> Result<(), Error> {
-        self.0.extend(reports);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-}

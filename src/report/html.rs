@@ -1,20 +1,20 @@
-//! `index.html`: the report as one page that needs nothing else. In: tables and summary. Out: HTML with the pictures inside.
+//! `index.html`: the report as one page that needs nothing else. In: what the folds told, and the summary. Out: HTML with the pictures inside.
 
 use std::fmt;
 use std::io::{self, Write};
 
-use super::lines::{self, HEADINGS, Holders};
+use super::lines::{self, HEADINGS};
 use super::pictures::{self, Picture};
 use super::terminal::{frames, other_packets, place};
 use super::text::bytes;
 use crate::metrics::findings::findings;
+use crate::metrics::folds::Told;
 use crate::metrics::overview::{Overview, busiest, fullest};
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{CaptureInfo, Summary, Tables};
+use crate::metrics::rows::{CaptureInfo, Summary};
 use crate::tables::cell::Files;
 
-/// Connections and listeners that have a line; the tables beside the page have all.
-const CONNECTIONS: usize = 1_000;
+/// Listeners that have a line; the tables beside the page have all.
 const LISTENERS: usize = 200;
 /// Clients whose ports have a line, likewise.
 const PORT_USERS: usize = 20;
@@ -48,8 +48,7 @@ impl fmt::Display for Escaped<'_> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut dyn Write, tables: &Tables, summary: &Summary) -> io::Result<()> {
-    let overview = Overview::of(tables);
+pub fn write(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<()> {
     let names: Vec<&str> = summary.captures.iter().map(|capture| capture.path.as_str()).collect();
     let title = match names.as_slice() {
         [] => "finwait".to_owned(),
@@ -68,16 +67,16 @@ pub fn write(out: &mut dyn Write, tables: &Tables, summary: &Summary) -> io::Res
         let facts = facts(capture, names.len() > 1);
         writeln!(out, "<p class=\"muted\">{}</p>", Escaped(&facts))?;
     }
-    headline(out, &overview, summary)?;
-    worth_a_look(out, tables, summary)?;
+    headline(out, &told.overview, summary)?;
+    worth_a_look(out, told, summary)?;
     writeln!(out, "<h2>Pictures</h2>")?;
     for picture in Picture::ALL {
         // The drawings are bounded whatever the number of connections, so they stay small enough to stand in the page.
-        writeln!(out, "<figure>\n{}</figure>", pictures::svg(picture, tables, summary)?)?;
+        writeln!(out, "<figure>\n{}</figure>", pictures::svg(picture, told, summary)?)?;
     }
-    listeners(out, tables)?;
-    ephemeral_ports(out, tables)?;
-    connections(out, tables)?;
+    listeners(out, told)?;
+    ephemeral_ports(out, told)?;
+    connections(out, told)?;
     let options = summary.options.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
     let version = env!("CARGO_PKG_VERSION");
     let options = if options.is_empty() { options } else { format!(" · {options}") };
@@ -140,8 +139,8 @@ fn headline(out: &mut dyn Write, overview: &Overview, summary: &Summary) -> io::
     writeln!(out, "</dl>")
 }
 
-fn worth_a_look(out: &mut dyn Write, tables: &Tables, summary: &Summary) -> io::Result<()> {
-    let findings = findings(tables, summary);
+fn worth_a_look(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<()> {
+    let findings = findings(&told.findings, summary);
     let files = Files::of(&summary.captures);
     writeln!(out, "<h2>Worth a look</h2>")?;
     if findings.is_empty() {
@@ -183,9 +182,9 @@ fn table(out: &mut dyn Write, headings: &[(&str, bool)], rows: impl Iterator<Ite
     writeln!(out, "</tbody></table></div>")
 }
 
-fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
+fn listeners(out: &mut dyn Write, told: &Told) -> io::Result<()> {
     writeln!(out, "<h2>Listeners</h2>")?;
-    let all = busiest(&tables.listeners);
+    let all = busiest(&told.listeners);
     if all.is_empty() {
         return writeln!(out, "<p>No connection was attempted in this capture.</p>");
     }
@@ -244,8 +243,8 @@ fn listeners(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
 }
 
 /// Those that use ports to speak of; nothing where nobody does.
-fn ephemeral_ports(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
-    let mut all = fullest(&tables.ephemeral_ports);
+fn ephemeral_ports(out: &mut dyn Write, told: &Told) -> io::Result<()> {
+    let mut all = fullest(&told.ephemeral_ports);
     all.retain(|row| row.used_ratio >= PORTS_TO_SPEAK_OF);
     if all.is_empty() {
         return Ok(());
@@ -282,20 +281,20 @@ fn ephemeral_ports(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
     table(out, &headings, rows)
 }
 
-fn connections(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
+fn connections(out: &mut dyn Write, told: &Told) -> io::Result<()> {
     writeln!(out, "<h2>Connections</h2>")?;
-    if tables.connections.is_empty() {
+    let (listed, all) = (&told.listed.0, told.overview.connections);
+    if all == 0 {
         return writeln!(out, "<p>The capture holds no TCP connection.</p>");
     }
-    if tables.connections.len() > CONNECTIONS {
-        let (shown, of) = (thousands(CONNECTIONS as u64), thousands(tables.connections.len() as u64));
+    if all > listed.len() as u64 {
+        let (shown, of) = (thousands(listed.len() as u64), thousands(all));
         writeln!(out, "<p class=\"muted\">The first {shown} of {of}; the table connections has all.</p>")?;
     }
-    let holders = Holders::of(tables);
     let more = [("first frame", true), ("packets", true), ("state of client", false), ("of server", false)];
     let headings: Vec<_> = HEADINGS.into_iter().chain(more).collect();
-    let rows = tables.connections.iter().take(CONNECTIONS).map(|row| {
-        let mut cells: Vec<String> = lines::line(row, &holders).into();
+    let rows = listed.iter().map(|(row, held)| {
+        let mut cells: Vec<String> = lines::line(row, *held).into();
         cells.push(row.first_frame.number().to_string());
         cells.push(thousands(row.packets.iter().sum()));
         cells.extend(row.states.map(|state| state.map_or(lines::NONE, |state| state.name()).to_owned()));
@@ -307,22 +306,27 @@ fn connections(out: &mut dyn Write, tables: &Tables) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::synthetic::{Shape, run};
+    use crate::metrics::synthetic::{Run, Shape, run};
 
-    fn page(tables: &Tables, summary: &Summary) -> String {
+    fn page(run: &Run) -> String {
+        page_of(&run.told(), &run.summary)
+    }
+
+    fn page_of(told: &Told, summary: &Summary) -> String {
         let mut bytes = Vec::new();
-        write(&mut bytes, tables, summary).unwrap();
+        write(&mut bytes, told, summary).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
     fn a_hostile_name_stays_text() {
-        let (mut tables, mut summary) = run(Shape { connections: 2, ..Shape::default() });
+        let mut run = run(Shape { connections: 2, ..Shape::default() });
+        let summary = &mut run.summary;
         summary.captures[0].path = "<script>alert('1')</script>&\"\u{1b}.pcap".into();
         summary.captures[0].error = Some("<b>cut</b>".into());
         summary.options = vec![("bpf", "tcp[13] & 1 < 2".into())];
-        tables.connections[0].history = "<i>".into();
-        let page = page(&tables, &summary);
+        run.reports[0].connection.history = "<i>".into();
+        let page = page(&run);
         assert!(!page.contains("<script") && !page.contains("<b>cut") && !page.contains('\u{1b}'));
         let escaped = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;\u{fffd}.pcap";
         assert!(page.contains(&format!("<title>{escaped}: finwait</title>")));
@@ -342,8 +346,7 @@ mod tests {
 
     #[test]
     fn the_page_needs_nothing_else() {
-        let (tables, summary) = run(Shape { connections: 200, ..Shape::default() });
-        let page = page(&tables, &summary);
+        let page = page(&run(Shape { connections: 200, ..Shape::default() }));
         for outside in ["src=", "href=", "@import", "url(", "<script"] {
             assert!(!page.contains(outside), "{outside}");
         }
@@ -353,8 +356,7 @@ mod tests {
 
     #[test]
     fn the_first_thousand_connections_are_listed_and_the_page_stays_small() {
-        let (tables, summary) = run(Shape { connections: 20_000, ..Shape::default() });
-        let page = page(&tables, &summary);
+        let page = page(&run(Shape { connections: 20_000, ..Shape::default() }));
         assert_eq!(page.matches("<tr><td class=\"n\">").count(), 1_000);
         assert!(page.contains("The first 1,000 of 20,000"));
         assert!(page.len() < 1_500_000, "{}", page.len());
@@ -362,19 +364,19 @@ mod tests {
 
     #[test]
     fn ports_are_told_where_there_are_some_to_speak_of() {
-        let (mut tables, summary) = run(Shape { connections: 200, ..Shape::default() });
-        assert!(!page(&tables, &summary).contains("Ephemeral ports"));
-        let row = tables.ephemeral_ports.first_mut().unwrap();
+        let run = run(Shape { connections: 200, ..Shape::default() });
+        assert!(!page(&run).contains("Ephemeral ports"));
+        let mut told = run.told();
+        let row = told.ephemeral_ports.first_mut().unwrap();
         (row.time_wait_peak, row.used_ratio) = (2_823, 0.1);
-        let page = page(&tables, &summary);
+        let page = page_of(&told, &run.summary);
         assert!(page.contains("Ephemeral ports</h2>") && page.contains("<td class=\"n\">2,823</td>"));
         assert!(page.contains("<td class=\"n\">10.0 %</td>"));
     }
 
     #[test]
     fn an_empty_run_says_so_in_words() {
-        let (tables, summary) = run(Shape { connections: 0, ..Shape::default() });
-        let page = page(&tables, &summary);
+        let page = page(&run(Shape { connections: 0, ..Shape::default() }));
         assert!(page.contains("Nothing looks wrong.") && page.contains("The capture holds no TCP connection."));
     }
 }

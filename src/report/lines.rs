@@ -1,11 +1,9 @@
 //! A connection as a person reads it. In: its row and its stays in TIME_WAIT. Out: the words of one line, which the
 //! terminal's list and the page's table share.
 
-use std::collections::HashMap;
-
 use crate::metrics::overview::Overview;
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{ActiveCloser, Closing, ConnectionRow, FinCause, Opening, Tables};
+use crate::metrics::rows::{ActiveCloser, Closing, ConnectionRow, FinCause, Opening};
 use crate::tcp::state::Side;
 use crate::time::{Span, Timestamp};
 
@@ -25,31 +23,17 @@ pub const HEADINGS: [(&str, bool); 9] = [
     ("lasted", true),
 ];
 
-/// Which sides stayed in TIME_WAIT, by connection.
-pub struct Holders(HashMap<u64, [bool; 2]>);
-
-impl Holders {
-    /// Of a run.
-    pub fn of(tables: &Tables) -> Self {
-        let mut sides: HashMap<u64, [bool; 2]> = HashMap::new();
-        for stay in &tables.time_wait {
-            sides.entry(stay.conn_id).or_default()[stay.side.index()] = true;
-        }
-        Self(sides)
-    }
-
-    fn word(&self, conn_id: u64) -> &'static str {
-        match self.0.get(&conn_id) {
-            Some([true, true]) => "both",
-            Some([true, false]) => Side::Client.name(),
-            Some([false, true]) => Side::Server.name(),
-            _ => NONE,
-        }
+fn holder(sides: [bool; 2]) -> &'static str {
+    match sides {
+        [true, true] => "both",
+        [true, false] => Side::Client.name(),
+        [false, true] => Side::Server.name(),
+        [false, false] => NONE,
     }
 }
 
-/// The words of one connection, in the order of [`HEADINGS`].
-pub fn line(row: &ConnectionRow, holders: &Holders) -> [String; HEADINGS.len()] {
+/// The words of one connection, in the order of [`HEADINGS`]; `held`: which sides stayed in TIME_WAIT.
+pub fn line(row: &ConnectionRow, held: [bool; 2]) -> [String; HEADINGS.len()] {
     let fins: u64 = row.fin_retransmissions.iter().sum();
     [
         row.conn_id.to_string(),
@@ -59,7 +43,7 @@ pub fn line(row: &ConnectionRow, holders: &Holders) -> [String; HEADINGS.len()] 
         span(row.handshake_ns),
         closed_by(row),
         if fins == 0 { NONE.into() } else { thousands(fins) },
-        holders.word(row.conn_id).into(),
+        holder(held).into(),
         row.last_ts.since(row.first_ts).to_string(),
     ]
 }
@@ -135,7 +119,7 @@ pub fn time_wait(overview: &Overview) -> Vec<String> {
     let Some((holder, held)) = of.by_holder.first() else { return Vec::new() };
     let share = held * 100 / of.stays.max(1);
     let stays = many(of.stays, "stay");
-    let mut phrases = vec![match of.by_holder.len() as u64 {
+    let mut phrases = vec![match of.holders {
         1 => format!("{stays}, all on {holder}"),
         _ if share >= 50 => format!("{stays}, {share} % on {holder}"),
         n => format!("{stays} on {} addresses, most on {holder} ({share} %)", thousands(n)),

@@ -35,6 +35,13 @@ impl ReportError {
     }
 }
 
+impl ReportError {
+    /// What an encoder says of the file `name`.
+    pub(super) fn encoding(name: &str, cause: String) -> Self {
+        Self { path: name.into(), step: "encode", cause, advice: "", kind: None }
+    }
+}
+
 /// `permission denied` for `Permission denied (os error 13)`.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
@@ -44,7 +51,7 @@ fn plain(error: &io::Error) -> String {
 }
 
 /// A folder that reports are written to; it exists and can be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OutputDir {
     path: PathBuf,
 }
@@ -86,6 +93,7 @@ impl OutputDir {
             temporary,
             writer: Some(BufWriter::with_capacity(1 << 16, file)),
             committed: false,
+            whole: 0,
             trouble: None,
         })
     }
@@ -98,6 +106,8 @@ pub struct OutputFile {
     temporary: PathBuf,
     writer: Option<BufWriter<File>>,
     committed: bool,
+    /// Bytes up to the end of the last row that was written out.
+    whole: u64,
     /// The first error that the file gave: an encoder in between may pass on only its words.
     trouble: Option<io::Error>,
 }
@@ -106,6 +116,53 @@ impl OutputFile {
     /// Its final path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Gives the file its name already now, in place of an older one: its rows are to be read while more of them come.
+    ///
+    /// # Errors
+    /// When the file cannot be renamed.
+    pub fn appear(&mut self) -> Result<(), ReportError> {
+        if !self.committed {
+            fs::rename(&self.temporary, &self.path).map_err(|error| ReportError::io(&self.path, "replace", &error))?;
+            self.committed = true;
+        }
+        Ok(())
+    }
+
+    /// Appends whole rows.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn rows(&mut self, rows: &[u8]) -> Result<(), ReportError> {
+        let written = self.write_all(rows);
+        self.whole_rows(written, rows.len() as u64)
+    }
+
+    /// Hands everything to the system, so that whoever reads the file finds it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn hand_over(&mut self) -> Result<(), ReportError> {
+        let flushed = self.flush();
+        self.whole_rows(flushed, 0)
+    }
+
+    fn whole_rows(&mut self, written: io::Result<()>, more: u64) -> Result<(), ReportError> {
+        match written {
+            Ok(()) => {
+                self.whole += more;
+                Ok(())
+            }
+            Err(error) => {
+                // A row that is there in part misleads whoever reads it. What was handed to the buffer may be missing, too.
+                if let Some(writer) = self.writer.take().filter(|_| self.committed) {
+                    let (file, _) = writer.into_parts();
+                    let _ = file.metadata().and_then(|found| file.set_len(found.len().min(self.whole)));
+                }
+                Err(ReportError::io(&self.path, "write", &error))
+            }
+        }
     }
 
     /// Writes out what is buffered and lets go of the handle, so that many files can wait for their commit together.
@@ -125,8 +182,7 @@ impl OutputFile {
     /// When the rest cannot be written or the file cannot be renamed.
     pub fn commit(mut self) -> Result<PathBuf, ReportError> {
         self.close()?;
-        fs::rename(&self.temporary, &self.path).map_err(|error| ReportError::io(&self.path, "replace", &error))?;
-        self.committed = true;
+        self.appear()?;
         Ok(self.path.clone())
     }
 

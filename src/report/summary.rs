@@ -1,12 +1,13 @@
-//! `summary.json`. In: a run's tables and summary. Out: one JSON object.
+//! `summary.json`. In: what a run's folds told, and its summary. Out: one JSON object.
 
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
 use crate::metrics::findings::findings;
-use crate::metrics::overview::{Overview, fullest};
-use crate::metrics::rows::{CaptureInfo, Quantiles, Summary, Tables};
+use crate::metrics::folds::Told;
+use crate::metrics::overview::fullest;
+use crate::metrics::rows::{CaptureInfo, Quantiles, Summary};
 use crate::tables::cell::Files;
 use crate::time::Timestamp;
 
@@ -14,15 +15,15 @@ use crate::time::Timestamp;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut dyn Write, tables: &Tables, summary: &Summary) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &value(tables, summary))?;
+pub fn write(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &value(told, summary))?;
     out.write_all(b"\n")
 }
 
-fn value(tables: &Tables, summary: &Summary) -> Value {
-    let overview = Overview::of(tables);
+fn value(told: &Told, summary: &Summary) -> Value {
+    let overview = &told.overview;
     let files = Files::of(&summary.captures);
-    let findings: Vec<Value> = findings(tables, summary)
+    let findings: Vec<Value> = findings(&told.findings, summary)
         .into_iter()
         .map(|finding| {
             let frame = |frame| json!({ "file": files.name(frame), "frame": frame.number() });
@@ -56,9 +57,9 @@ fn value(tables: &Tables, summary: &Summary) -> Value {
         },
         "fin_retransmissions": counts(overview.fins.by_cause.iter().map(|(cause, n)| (cause.name(), *n))),
         "time_wait_ends": counts(overview.time_wait.ends.iter().map(|(end, n)| (end.name(), *n))),
-        "accept_queue_overflows": tables.connections.iter().filter(|row| row.accept_queue_overflow).count(),
+        "accept_queue_overflows": overview.accept_queue_overflows,
         // The client that is nearest to running out of ports.
-        "ephemeral_ports": fullest(&tables.ephemeral_ports).first().map(|row| json!({
+        "ephemeral_ports": fullest(&told.ephemeral_ports).first().map(|row| json!({
             "client_ip": row.user.client_ip.to_string(),
             "server": row.user.server.to_string(),
             "time_wait_peak": row.time_wait_peak,
@@ -104,18 +105,19 @@ mod tests {
     use super::*;
     use crate::metrics::synthetic::{Shape, run};
 
-    fn of(connections: usize) -> (Tables, Summary, Value) {
-        let (tables, summary) = run(Shape { connections, ..Shape::default() });
+    fn of(connections: usize) -> (Told, Summary, Value) {
+        let run = run(Shape { connections, ..Shape::default() });
+        let told = run.told();
         let mut text = Vec::new();
-        write(&mut text, &tables, &summary).unwrap();
+        write(&mut text, &told, &run.summary).unwrap();
         assert!(text.ends_with(b"}\n"));
         let value = serde_json::from_slice(&text).unwrap();
-        (tables, summary, value)
+        (told, run.summary, value)
     }
 
     #[test]
     fn every_key_of_the_contract_is_there() {
-        let (tables, summary, value) = of(300);
+        let (told, summary, value) = of(300);
         assert_eq!(value["connections"], 300);
         assert_eq!(value["packets"], summary.packets);
         assert_eq!(value["tcp_segments"], summary.tcp_segments);
@@ -129,14 +131,14 @@ mod tests {
         assert_eq!(capture["first_ts"], "2026-01-02T14:00:00.000000000Z");
         assert_eq!((&capture["drops"], &capture["error"]), (&json!(0), &Value::Null));
         assert_eq!(capture["link_types"], json!(["Ethernet"]));
-        let handshakes = tables.connections.iter().filter(|row| row.opening.name() == "handshake").count();
+        let handshakes = told.overview.opened_as(crate::metrics::rows::Opening::Handshake);
         assert_eq!(value["opened"]["handshake"], handshakes);
         assert_eq!(value["opened"]["unreachable"], 0);
         assert_eq!(value["quantiles"]["handshake_ns"]["count"], handshakes);
         assert!(value["quantiles"]["handshake_ns"]["p99"].is_i64());
         assert_eq!(value["quantiles"]["syn_wait_ns"]["count"], handshakes);
         assert!(value["accept_queue_overflows"].is_u64());
-        let held = tables.ephemeral_ports.iter().map(|row| row.time_wait_peak).max();
+        let held = told.ephemeral_ports.iter().map(|row| row.time_wait_peak).max();
         assert_eq!(value["ephemeral_ports"]["time_wait_peak"].as_u64(), held);
         assert_eq!(value["findings"][0]["severity"], "serious");
         assert!(value["findings"][0]["frames"][0]["frame"].is_u64());

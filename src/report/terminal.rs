@@ -1,27 +1,27 @@
-//! What a person reads in ten seconds. In: tables and summary. Out: lines of text; nothing here asks the terminal.
+//! What a person reads in ten seconds. In: what the folds told, and the summary. Out: lines of text; nothing here asks the terminal.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use super::colors::{self, Rgb};
-use super::lines::{self, HEADINGS, Holders, NONE};
+use super::lines::{self, HEADINGS, NONE};
 use super::text::{bytes, clean, left, right, width, wrap};
 use crate::metrics::findings::{Finding, Severity, findings};
+use crate::metrics::folds::Told;
+use crate::metrics::listeners::NAMED;
 use crate::metrics::overview::{Overview, busiest};
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::quantiles::quantiles;
 use crate::metrics::rows::{CaptureInfo, Closing, ConnectionRow, Opening, Quantiles, Summary, Tables, Tap};
 use crate::tables::cell::Files;
 use crate::tables::schema::Table;
 use crate::tcp::state::State;
 use crate::time::Span;
 
-/// Inputs, listeners and findings that have a line; what is left over shares one.
+/// Inputs and findings that have a line, as [`NAMED`] listeners have; what is left over shares one.
 const CAPTURES: usize = 6;
-const LISTENERS: usize = 6;
 const FINDINGS: usize = 10;
 /// Fewest columns for a finding's text, however long its subject.
 const LEAST_TEXT: usize = 30;
@@ -73,10 +73,10 @@ pub struct Written<'a> {
 }
 
 /// The summary of a run, a few dozen lines, ending in a line feed.
-pub fn summary(tables: &Tables, summary: &Summary, written: Option<&Written<'_>>, style: Style) -> String {
-    let overview = Overview::of(tables);
+pub fn summary(told: &Told, summary: &Summary, written: Option<&Written<'_>>, style: Style) -> String {
+    let overview = &told.overview;
     let mut out = String::new();
-    head(&mut out, &overview, summary, style);
+    head(&mut out, overview, summary, style);
     if overview.connections > 0 {
         out.push('\n');
         let opened = overview.opened.iter().filter(|entry| entry.1 > 0);
@@ -87,7 +87,7 @@ pub fn summary(tables: &Tables, summary: &Summary, written: Option<&Written<'_>>
             opened.map(|(how, n)| format!("{} {}", thousands(*n), lines::opening(*how))),
             style,
         );
-        let closed = order_of_closings(&overview).into_iter();
+        let closed = order_of_closings(overview).into_iter();
         phrases(
             &mut out,
             "Closed",
@@ -95,10 +95,10 @@ pub fn summary(tables: &Tables, summary: &Summary, written: Option<&Written<'_>>
             closed.map(|(how, n)| format!("{} {}", thousands(n), lines::closing(how))),
             style,
         );
-        handshakes(&mut out, tables, style);
-        fins_and_time_wait(&mut out, &overview, style);
+        handshakes(&mut out, told, style);
+        fins_and_time_wait(&mut out, overview, style);
     }
-    worth_a_look(&mut out, &findings(tables, summary), &Files::of(&summary.captures), style);
+    worth_a_look(&mut out, &findings(&told.findings, summary), &Files::of(&summary.captures), style);
     if let Some(written) = written {
         tail(&mut out, written, summary, style);
     }
@@ -205,9 +205,9 @@ fn order_of_closings(overview: &Overview) -> Vec<(Closing, u64)> {
     closed
 }
 
-fn handshakes(out: &mut String, tables: &Tables, style: Style) {
-    let all = busiest(&tables.listeners);
-    let mut shown: Vec<_> = all.iter().filter(|row| row.handshake.count > 0).take(LISTENERS).collect();
+fn handshakes(out: &mut String, told: &Told, style: Style) {
+    let all = busiest(&told.listeners);
+    let mut shown: Vec<_> = all.iter().filter(|row| row.handshake.count > 0).take(NAMED).collect();
     shown.sort_by_key(|row| std::cmp::Reverse(row.handshake.count));
     if shown.is_empty() {
         return;
@@ -219,8 +219,7 @@ fn handshakes(out: &mut String, tables: &Tables, style: Style) {
     let named: HashSet<_> = shown.iter().map(|row| row.server).collect();
     let others: Vec<_> = all.iter().filter(|row| !named.contains(&row.server) && row.handshake.count > 0).collect();
     if !others.is_empty() {
-        let spans = tables.connections.iter().filter(|row| !named.contains(&row.who.server));
-        let spans = quantiles(spans.filter_map(|row| row.handshake_ns).collect());
+        let spans = told.handshakes.beyond_named;
         let repeats = others.iter().map(|row| row.syn_retransmissions).sum();
         let longest = others.iter().filter_map(|row| row.syn_wait.max).max();
         rows.push((many(others.len() as u64, "more listener"), spans, repeats, longest));
@@ -366,12 +365,16 @@ pub fn list(
     keep: &dyn Fn(&ConnectionRow) -> bool,
     style: Style,
 ) -> io::Result<()> {
-    let holders = Holders::of(tables);
+    let mut held: HashMap<u64, [bool; 2]> = HashMap::new();
+    for stay in &tables.time_wait {
+        held.entry(stay.conn_id).or_default()[stay.side.index()] = true;
+    }
+    let line = |row: &ConnectionRow| lines::line(row, held.get(&row.conn_id).copied().unwrap_or_default());
     let kept = || tables.connections.iter().filter(|row| keep(row));
     // Widths are measured first, so that a line can be printed as soon as it is made.
     let mut wide = HEADINGS.map(|(heading, _)| width(heading));
     for row in kept() {
-        for (wide, cell) in wide.iter_mut().zip(lines::line(row, &holders)) {
+        for (wide, cell) in wide.iter_mut().zip(line(row)) {
             *wide = width(&cell).max(*wide);
         }
     }
@@ -384,7 +387,7 @@ pub fn list(
     let heading = set(HEADINGS.map(|(heading, _)| heading.to_owned())).join("   ");
     writeln!(out, "{}", style.bold(heading.trim_end()))?;
     for row in kept() {
-        let mut cells = set(lines::line(row, &holders));
+        let mut cells = set(line(row));
         if style.color {
             color_cells(&mut cells, row, style);
         }
@@ -415,12 +418,12 @@ mod tests {
     use crate::metrics::synthetic::{Shape, run};
 
     fn text(connections: usize, style: Style) -> String {
-        let (tables, run) = run(Shape { connections, ..Shape::default() });
+        let run = run(Shape { connections, ..Shape::default() });
         let files =
             ["summary.json", "connections.csv", "connections.parquet", "time_wait.csv", "time_wait.png", "index.html"];
         let files = files.map(str::to_owned);
         let took = Some(Duration::from_millis(110));
-        summary(&tables, &run, Some(&Written { dir: Path::new("reports/web"), files: &files, took }), style)
+        summary(&run.told(), &run.summary, Some(&Written { dir: Path::new("reports/web"), files: &files, took }), style)
     }
 
     #[test]
@@ -450,8 +453,9 @@ web.pcapng   pcapng · 142 kB · 10 min 00 s · 2,898 packets · Ethernet · no 
         let text = text(0, Style::default());
         assert_eq!(text.lines().nth(1), Some("no TCP connection   1,683 packets held no TCP (1,204 udp, 479 arp)"));
         assert!(!text.contains("Opened"));
-        let nothing = Summary { packets: 0, skipped: Vec::new(), captures: Vec::new(), ..run(Shape::default()).1 };
-        assert_eq!(summary(&Tables::default(), &nothing, None, Style::default()), "no packets\n");
+        let nothing =
+            Summary { packets: 0, skipped: Vec::new(), captures: Vec::new(), ..run(Shape::default()).summary };
+        assert_eq!(summary(&Told::default(), &nothing, None, Style::default()), "no packets\n");
     }
 
     #[test]
@@ -474,16 +478,16 @@ web.pcapng   pcapng · 142 kB · 10 min 00 s · 2,898 packets · Ethernet · no 
 
     #[test]
     fn the_name_of_a_file_cannot_colour_the_screen() {
-        let (tables, mut run) = run(Shape { connections: 2, ..Shape::default() });
-        run.captures[0].path = "\x1b[31mred\n.pcap".into();
-        run.captures[0].error = Some("cut\x07".into());
-        let text = summary(&tables, &run, None, Style::default());
+        let mut run = run(Shape { connections: 2, ..Shape::default() });
+        run.summary.captures[0].path = "\x1b[31mred\n.pcap".into();
+        run.summary.captures[0].error = Some("cut\x07".into());
+        let text = summary(&run.told(), &run.summary, None, Style::default());
         assert!(!text.contains('\x1b') && !text.contains('\x07'), "{text:?}");
     }
 
     #[test]
     fn the_list_has_a_line_a_connection_in_columns() {
-        let (tables, _) = run(Shape { connections: 20, ..Shape::default() });
+        let tables = run(Shape { connections: 20, ..Shape::default() }).tables();
         let mut out = Vec::new();
         list(&mut out, &tables, &|row| row.who.server.port == 443, Style::default()).unwrap();
         let text = String::from_utf8(out).unwrap();

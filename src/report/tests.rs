@@ -1,27 +1,32 @@
 //! Whole reports: every format of small tables, and folders that cannot be written.
 
 use std::io;
+use std::path::Path;
 
 use polars::prelude::{DataType, ParquetReader, SerReader, TimeUnit, TimeZone};
 
+use super::output::{OutputDir, ReportError};
+use super::pictures::Picture;
+use super::writers::{Plan, Writers};
 use super::*;
 use crate::metrics::rows::{AnomalyKind, AnomalyRow, CensusRow, TimeWaitRow};
-use crate::metrics::synthetic::{self, Draft, Shape, at};
+use crate::metrics::synthetic::{self, Draft, Run, Shape, at};
+use crate::tables::cell::Files;
+use crate::tables::schema::{Row, Table};
 use crate::tcp::segment::FrameId;
 use crate::tcp::state::{Side, State};
 
-fn written<R: Row>(rows: &[R], write: impl Fn(&mut dyn Write, &[R], &Files) -> Result<(), Box<dyn Error>>) -> String {
-    let mut bytes = Vec::new();
-    assert!(write(&mut bytes, rows, &Files::default()).is_ok());
-    String::from_utf8(bytes).unwrap()
-}
-
 fn csv_of<R: Row>(rows: &[R]) -> String {
-    written(rows, |out, rows, files| Ok(csv::write(out, rows, files)?))
+    let mut out = Vec::new();
+    csv::header::<R>(&mut out);
+    csv::rows(&mut out, rows, &Files::default());
+    String::from_utf8(out).unwrap()
 }
 
 fn json_of<R: Row>(rows: &[R]) -> String {
-    written(rows, |out, rows, files| Ok(json::write(out, rows, files)?))
+    let mut out = Vec::new();
+    json::rows(&mut out, rows, &Files::default());
+    String::from_utf8(out).unwrap()
 }
 
 fn anomalies() -> Vec<AnomalyRow> {
@@ -105,10 +110,15 @@ fn a_connection_reads_the_same_in_both_texts() {
 
 #[test]
 fn parquet_reads_back_with_zoned_nanoseconds_and_nulls() {
-    let (tables, _) = synthetic::run(Shape { connections: 300, ..Shape::default() });
-    for rows in [tables.time_wait.as_slice(), &[]] {
-        let mut bytes = Vec::new();
-        parquet::write(&mut bytes, rows, &Files::default()).unwrap();
+    let run = synthetic::run(Shape { connections: 300, ..Shape::default() });
+    let rows: Vec<_> = run.tables().time_wait;
+    for reports in [run.reports.as_slice(), &[]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writers = begin(dir.path(), &[Format::Parquet], &[Table::TimeWait], false);
+        reports.chunks(70).for_each(|some| writers.batch(some).unwrap());
+        writers.finish(&run.told(), &run.summary).unwrap();
+        let rows = if reports.is_empty() { &[] } else { rows.as_slice() };
+        let bytes = std::fs::read(dir.path().join("time_wait.parquet")).unwrap();
         let frame = ParquetReader::new(io::Cursor::new(bytes)).finish().unwrap();
         assert_eq!((frame.height(), frame.width()), (rows.len(), TimeWaitRow::columns().len()));
         let entered = frame.column("entered_ts").unwrap();
@@ -121,6 +131,22 @@ fn parquet_reads_back_with_zoned_nanoseconds_and_nulls() {
     }
 }
 
+fn begin(dir: &Path, formats: &[Format], tables: &[Table], stream: bool) -> Writers {
+    try_begin(dir, formats, tables, stream).unwrap()
+}
+
+fn try_begin(dir: &Path, formats: &[Format], tables: &[Table], stream: bool) -> Result<Writers, ReportError> {
+    let plan = Plan { formats: formats.to_vec(), tables: tables.to_vec(), stream };
+    Writers::begin(&OutputDir::open(dir).unwrap(), plan, Files::new(vec!["web.pcapng".into()]))
+}
+
+/// Writes a whole report, in batches of so many connections.
+fn write(dir: &Path, run: &Run, formats: &[Format], tables: &[Table], batch: usize) -> Vec<String> {
+    let mut writers = begin(dir, formats, tables, false);
+    run.reports.chunks(batch).for_each(|some| writers.batch(some).unwrap());
+    writers.finish(&run.told(), &run.summary).unwrap()
+}
+
 fn names(dir: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -130,46 +156,85 @@ fn names(dir: &std::path::Path) -> Vec<String> {
 
 #[test]
 fn a_report_has_the_files_that_were_asked_for_and_no_others() {
-    let (tables, summary) = synthetic::run(Shape { connections: 30, ..Shape::default() });
+    let run = synthetic::run(Shape { connections: 30, ..Shape::default() });
     let dir = tempfile::tempdir().unwrap();
-    let out = OutputDir::open(dir.path()).unwrap();
-    let mut files = write(&out, &tables, &summary, &Format::ALL, &Table::ALL).unwrap();
+    let mut files = write(dir.path(), &run, &Format::ALL, &Table::ALL, 1_024);
     files.sort();
     assert_eq!(files, names(dir.path()));
     assert_eq!(files.len(), 1 + 3 * Table::ALL.len() + 2 * Picture::ALL.len() + 1);
-    let some = OutputDir::open(dir.path().join("some")).unwrap();
-    let files = write(&some, &tables, &summary, &[Format::Csv], &[Table::TimeWait]).unwrap();
+    let files = write(&dir.path().join("some"), &run, &[Format::Csv], &[Table::TimeWait], 1_024);
     assert_eq!(files, ["summary.json", "time_wait.csv"]);
+    let files = write(&dir.path().join("none"), &run, &[Format::Csv, Format::Parquet, Format::Html], &[], 1_024);
+    assert_eq!(files, ["summary.json", "index.html"]);
 }
 
 #[test]
-fn two_reports_of_one_run_are_the_same_bytes() {
-    let (tables, summary) = synthetic::run(Shape { connections: 300, ..Shape::default() });
-    let reports = [(); 2].map(|()| {
+fn reports_of_one_run_are_the_same_bytes_in_batches_of_any_size() {
+    let run = synthetic::run(Shape { connections: 300, ..Shape::default() });
+    let reports = [300, 300, 7].map(|batch| {
         let dir = tempfile::tempdir().unwrap();
-        let out = OutputDir::open(dir.path()).unwrap();
-        let files = write(&out, &tables, &summary, &Format::ALL, &Table::ALL).unwrap();
+        let files = write(dir.path(), &run, &Format::ALL, &Table::ALL, batch);
         files.into_iter().map(|name| (std::fs::read(dir.path().join(&name)).unwrap(), name)).collect::<Vec<_>>()
     });
-    let [one, other] = reports;
-    for (one, other) in one.into_iter().zip(other) {
-        assert!(one == other, "{}", one.1);
+    let [one, same, small] = reports;
+    for ((one, same), small) in one.into_iter().zip(same).zip(small) {
+        assert!(one == same, "{}", one.1);
+        assert!(one == small || one.1.ends_with(".parquet"), "{}", one.1);
     }
 }
 
 #[test]
-fn when_one_file_fails_none_changes() {
-    let (tables, summary) = synthetic::run(Shape { connections: 3, ..Shape::default() });
+fn on_a_stream_rows_are_there_after_each_batch_and_the_rest_at_the_end() {
+    let run = synthetic::run(Shape { connections: 40, ..Shape::default() });
     let dir = tempfile::tempdir().unwrap();
-    let out = OutputDir::open(dir.path()).unwrap();
+    std::fs::write(dir.path().join("connections.csv"), "old").unwrap();
+    let tables = [Table::Connections, Table::Anomalies, Table::Listeners];
+    let mut writers = begin(dir.path(), &[Format::Csv, Format::Json, Format::Parquet], &tables, true);
+    let lines = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap().lines().count();
+    assert_eq!(lines("connections.csv"), 1);
+    for (n, some) in (1..).zip(run.reports.chunks(10)) {
+        writers.batch(some).unwrap();
+        assert_eq!((lines("connections.csv"), lines("connections.jsonl")), (1 + n * 10, n * 10));
+        assert!(lines("anomalies.csv") > 0 && !dir.path().join("listeners.csv").exists());
+    }
+    writers.finish(&run.told(), &run.summary).unwrap();
+    assert!(lines("listeners.csv") > 1);
+    let whole = tempfile::tempdir().unwrap();
+    write(whole.path(), &run, &[Format::Csv, Format::Json, Format::Parquet], &tables, 10);
+    assert_eq!(names(whole.path()), names(dir.path()));
+    for name in names(whole.path()) {
+        assert!(std::fs::read(whole.path().join(&name)).unwrap() == std::fs::read(dir.path().join(&name)).unwrap());
+    }
+}
+
+#[test]
+fn what_a_stream_has_shown_stays_when_it_is_given_up() {
+    let run = synthetic::run(Shape { connections: 20, ..Shape::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let mut writers = begin(dir.path(), &[Format::Csv, Format::Parquet], &[Table::Connections], true);
+    writers.batch(&run.reports).unwrap();
+    drop(writers);
+    assert_eq!(names(dir.path()), ["connections.csv"]);
+    assert_eq!(std::fs::read_to_string(dir.path().join("connections.csv")).unwrap().lines().count(), 21);
+}
+
+#[test]
+fn when_one_file_fails_none_changes() {
+    let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("summary.json"), "old").unwrap();
     // A folder of the temporary file's name is in the way of the last table.
-    let blocked = dir.path().join(format!(".anomalies.csv.{}.part", std::process::id()));
-    std::fs::create_dir(&blocked).unwrap();
-    let error = write(&out, &tables, &summary, &[Format::Csv], &Table::ALL).unwrap_err();
+    let blocked = |table: &str| dir.path().join(format!(".{table}.csv.{}.part", std::process::id()));
+    std::fs::create_dir(blocked("anomalies")).unwrap();
+    let error = try_begin(dir.path(), &[Format::Csv], &Table::ALL, false).map(|_| ()).unwrap_err();
     assert!(error.path.ends_with("anomalies.csv"), "{error}");
     assert_eq!(error.step, "create");
-    std::fs::remove_dir(&blocked).unwrap();
+    std::fs::remove_dir(blocked("anomalies")).unwrap();
+    std::fs::create_dir(blocked("listeners")).unwrap();
+    let run = synthetic::run(Shape { connections: 3, ..Shape::default() });
+    let writers = begin(dir.path(), &[Format::Csv], &Table::ALL, false);
+    let error = writers.finish(&run.told(), &run.summary).unwrap_err();
+    assert!(error.path.ends_with("listeners.csv"), "{error}");
+    std::fs::remove_dir(blocked("listeners")).unwrap();
     assert_eq!(names(dir.path()), ["summary.json"]);
     assert_eq!(std::fs::read(dir.path().join("summary.json")).unwrap(), b"old");
 }

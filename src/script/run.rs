@@ -7,13 +7,9 @@ use super::parse::{Expectation, Expected, Line, Mark, Numbers, Script};
 use crate::conntrack::flow::{self, Flow};
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::Config;
-use crate::metrics::buckets::Buckets;
-use crate::metrics::ephemeral_ports::{self, PortRange};
-use crate::metrics::listeners::Listeners;
-use crate::metrics::rows::{
-    ConnectionReport, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, ListenerQueueRow, ListenerRow, Tables,
-    TimeWaitRow,
-};
+use crate::metrics::ephemeral_ports::PortRange;
+use crate::metrics::folds::{Asked, Folds, Told};
+use crate::metrics::rows::{ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, ListenerQueueRow, ListenerRow};
 use crate::metrics::time_wait::{self, Finish};
 use crate::tcp::connection::Connection;
 use crate::tcp::segment::{Addressed, HostPort, Segment, Undelivered};
@@ -117,10 +113,12 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
     if let Some(flow) = flow {
         reports.push(flow.finish(&config, Finish::Capture(script.end(numbers))));
     }
-    let tables = fold(&reports, Buckets::new(numbers.start, script.end(numbers), script.bucket), config.time_wait);
+    let asked = Asked { bucket: script.bucket, time_wait: config.time_wait, port_range: PortRange::default() };
+    let mut folds = Folds::new(asked);
+    reports.iter().for_each(|report| folds.add(report));
+    let told = folds.finish(Some((numbers.start, script.end(numbers))));
     for expectation in &script.expectations {
-        meets(expectation, &tables, &reports, numbers.start)
-            .map_err(|what| Unmet { line: expectation.number, what })?;
+        meets(expectation, &told, &reports, numbers.start).map_err(|what| Unmet { line: expectation.number, what })?;
     }
     Ok(reports)
 }
@@ -147,20 +145,6 @@ fn shown(conn: &Connection, side: Side, now: Timestamp, time_wait: Span, took_ba
     Expected { state: conn.state(side), mark }
 }
 
-/// The tables that are folds of all connections.
-fn fold(reports: &[ConnectionReport], buckets: Buckets, time_wait: Span) -> Tables {
-    let (mut listeners, mut tables) = (Listeners::default(), Tables::default());
-    for (conn_id, report) in (1..).zip(reports) {
-        listeners.add(report);
-        tables.connections.push(ConnectionRow { conn_id, ..report.connection.clone() });
-        tables.time_wait.extend(report.time_wait.iter().map(|stay| TimeWaitRow { conn_id, ..stay.clone() }));
-    }
-    (tables.listeners, tables.listener_queues) = listeners.finish(Some(buckets));
-    (tables.ephemeral_ports, tables.ephemeral_port_use) =
-        ephemeral_ports::rows(&tables, PortRange::default(), time_wait, Some(buckets));
-    tables
-}
-
 /// A cell of a row, for comparison.
 enum Cell {
     Text(String),
@@ -175,13 +159,8 @@ fn optional(value: Option<impl ToString>) -> Cell {
     Cell::Text(value.map_or("null".to_owned(), |value| value.to_string()))
 }
 
-fn meets(
-    expectation: &Expectation,
-    folded: &Tables,
-    reports: &[ConnectionReport],
-    start: Timestamp,
-) -> Result<(), String> {
-    let rows = match folded_rows(folded, &expectation.table, start) {
+fn meets(expectation: &Expectation, told: &Told, reports: &[ConnectionReport], start: Timestamp) -> Result<(), String> {
+    let rows = match folded_rows(told, &expectation.table, start) {
         Some(rows) => rows,
         None => rows(&expectation.table, reports, start)?,
     };
@@ -229,7 +208,7 @@ fn meets(
 type Row = Vec<(&'static str, Cell)>;
 
 /// The rows of one of these tables; `None` for any other.
-fn folded_rows(tables: &Tables, table: &str, start: Timestamp) -> Option<Vec<Row>> {
+fn folded_rows(told: &Told, table: &str, start: Timestamp) -> Option<Vec<Row>> {
     let at = |ts: Option<Timestamp>| Cell::Nanos(ts.map(|ts| ts.since(start).as_nanos()));
     Some(match table {
         "listeners" => {
@@ -257,10 +236,10 @@ fn folded_rows(tables: &Tables, table: &str, start: Timestamp) -> Option<Vec<Row
                     ("close_wait_open", word(row.close_wait_open)),
                 ]
             };
-            tables.listeners.iter().map(cells).collect()
+            told.listeners.iter().map(cells).collect()
         }
         "listener_queues" => {
-            let cells = |row: &ListenerQueueRow| {
+            let cells = |row: ListenerQueueRow| {
                 vec![
                     ("bucket_ts", at(Some(row.bucket_ts))),
                     ("server_port", word(row.server.port)),
@@ -271,7 +250,7 @@ fn folded_rows(tables: &Tables, table: &str, start: Timestamp) -> Option<Vec<Row
                     ("syn_received_peak", word(row.syn_received_peak)),
                 ]
             };
-            tables.listener_queues.iter().map(cells).collect()
+            told.listener_queues.rows().map(cells).collect()
         }
         "ephemeral_ports" => {
             let cells = |row: &EphemeralPortRow| {
@@ -286,10 +265,10 @@ fn folded_rows(tables: &Tables, table: &str, start: Timestamp) -> Option<Vec<Row
                     ("ports_available", word(row.ports_available)),
                 ]
             };
-            tables.ephemeral_ports.iter().map(cells).collect()
+            told.ephemeral_ports.iter().map(cells).collect()
         }
         "ephemeral_port_use" => {
-            let cells = |row: &EphemeralPortUseRow| {
+            let cells = |row: EphemeralPortUseRow| {
                 vec![
                     ("bucket_ts", at(Some(row.bucket_ts))),
                     ("server_port", word(row.user.server.port)),
@@ -298,7 +277,7 @@ fn folded_rows(tables: &Tables, table: &str, start: Timestamp) -> Option<Vec<Row
                     ("connections", word(row.connections)),
                 ]
             };
-            tables.ephemeral_port_use.iter().map(cells).collect()
+            told.ephemeral_port_use.rows().map(cells).collect()
         }
         _ => return None,
     })

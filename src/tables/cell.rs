@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::metrics::rows::CaptureInfo;
+use crate::metrics::rows::{
+    ActiveCloser, AnomalyKind, CaptureInfo, Closing, FinCause, Opening, RepeatedBy, Tap, TimeWaitEnd,
+};
 use crate::tcp::segment::FrameId;
-use crate::tcp::state::{Side, State};
+use crate::tcp::state::{Evidence, Side, State};
 use crate::time::Timestamp;
 
 /// The type of a column.
@@ -45,6 +47,8 @@ pub enum Cell<'a> {
     Real(f64),
     Flag(bool),
     Time(Timestamp),
+    /// Letters, digits and underscores: nothing that a format must escape.
+    Word(&'static str),
     Text(&'a str),
     /// Text that is made here, without a `String` a field.
     Shown(Shown),
@@ -90,8 +94,17 @@ into_cell! {
     IpAddr: |value| Cell::Shown(Shown::Ip(value));
     crate::tcp::segment::Tunnel: |value| Cell::Shown(Shown::Tunnel(value));
     FrameId: |value| value.number().into();
-    State: |value| Cell::Text(value.name());
-    Side: |value| Cell::Text(value.name());
+    State: |value| Cell::Word(value.name());
+    Side: |value| Cell::Word(value.name());
+    Evidence: |value| Cell::Word(value.name());
+    Opening: |value| Cell::Word(value.name());
+    Closing: |value| Cell::Word(value.name());
+    ActiveCloser: |value| Cell::Word(value.name());
+    Tap: |value| Cell::Word(value.name());
+    FinCause: |value| Cell::Word(value.name());
+    RepeatedBy: |value| Cell::Word(value.name());
+    TimeWaitEnd: |value| Cell::Word(value.name());
+    AnomalyKind: |value| Cell::Word(value.name());
 }
 
 impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
@@ -109,7 +122,12 @@ pub struct Files {
 impl Files {
     /// Of the run's inputs.
     pub fn of(captures: &[CaptureInfo]) -> Self {
-        Self { names: captures.iter().map(|capture| capture.path.clone()).collect() }
+        Self::new(captures.iter().map(|capture| capture.path.clone()).collect())
+    }
+
+    /// Of inputs with these names, in the order of the command line.
+    pub const fn new(names: Vec<String>) -> Self {
+        Self { names }
     }
 
     /// The input that a frame stands in; `None` with a single input, where it goes without saying.

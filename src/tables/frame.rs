@@ -14,13 +14,14 @@ use super::schema::Row;
 ///
 /// # Errors
 /// Those of polars, which a schema with distinct names does not meet.
-pub fn frame<R: Row>(rows: &[R], files: &Files) -> PolarsResult<DataFrame> {
-    DataFrame::new(rows.len(), R::columns().iter().map(|column| series(column, rows, files)).collect())
+pub fn frame<'a, R: Row>(rows: impl Iterator<Item = &'a R> + Clone, files: &Files) -> PolarsResult<DataFrame> {
+    let height = rows.clone().count();
+    DataFrame::new(height, R::columns().iter().map(|column| series(column, rows.clone(), height, files)).collect())
 }
 
-fn series<R: Row>(column: &Column<R>, rows: &[R], files: &Files) -> Series {
+fn series<'a, R: Row>(column: &Column<R>, rows: impl Iterator<Item = &'a R>, height: usize, files: &Files) -> Series {
     let name = column.name.into();
-    let cells = rows.iter().map(|row| (column.cell)(row, files));
+    let cells = rows.map(|row| (column.cell)(row, files));
     match column.kind {
         Kind::Integer => Int64Chunked::from_iter_options(name, cells.map(integer)).into_column(),
         Kind::Real => Float64Chunked::from_iter_options(name, cells.map(real)).into_column(),
@@ -29,10 +30,11 @@ fn series<R: Row>(column: &Column<R>, rows: &[R], files: &Files) -> Series {
             .into_datetime(TimeUnit::Nanoseconds, Some(TimeZone::UTC))
             .into_column(),
         Kind::Text => {
-            let mut builder = StringChunkedBuilder::new(name, rows.len());
+            let mut builder = StringChunkedBuilder::new(name, height);
             let mut buffer = String::new();
             for cell in cells {
                 match cell {
+                    Cell::Word(text) => builder.append_value(text),
                     Cell::Text(text) => builder.append_value(text),
                     Cell::Shown(shown) => {
                         buffer.clear();

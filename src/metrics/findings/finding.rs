@@ -1,7 +1,5 @@
 //! What a finding is, and how cases of one kind become findings. In: cases, by subject. Out: a finding a subject.
 
-use std::collections::BTreeMap;
-
 use crate::metrics::phrase::thousands;
 use crate::tcp::segment::FrameId;
 use crate::time::Span;
@@ -55,25 +53,65 @@ pub struct Finding {
     pub frames: Vec<FrameId>,
 }
 
-/// Cases of one kind, gathered by subject.
+/// Cases of one kind, by subject.
+#[derive(Clone, Debug)]
 pub struct Gathered<S> {
-    /// By subject.
-    pub cases: BTreeMap<S, Case>,
+    /// Each with what else is to be said of the subject where it has a finding of its own.
+    pub cases: Vec<(S, Case, String)>,
+    /// Subjects that were given up, and their cases together.
+    pub beyond: (u64, Case),
 }
 
 /// What came together under one subject.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Case {
     /// Connections.
     pub connections: u64,
     /// Packets, or those of the connections that something else is said of, where the kind counts them.
     pub packets: u64,
     /// Spans, where the kind has some.
-    pub spans: Vec<i64>,
-    /// What else is to be said of a subject that has a finding of its own.
-    pub more: String,
+    spans: Option<Box<Spans>>,
     /// The first frames that show it.
-    pub frames: Vec<FrameId>,
+    frames: Frames,
+}
+
+/// Spans, as far as a sentence tells of them.
+#[derive(Clone, Copy, Debug)]
+struct Spans {
+    count: u64,
+    least: i64,
+    most: i64,
+    total: i64,
+}
+
+/// A few frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frames {
+    known: u8,
+    frames: [FrameId; FRAMES],
+}
+
+impl Frames {
+    /// Takes one more, while there is room.
+    pub fn push(&mut self, frame: FrameId) {
+        if let Some(slot) = self.frames.get_mut(usize::from(self.known)) {
+            *slot = frame;
+            self.known += 1;
+        }
+    }
+
+    /// Takes those of another; the first ones stay.
+    pub fn merge(&mut self, other: Self) {
+        let mut all: Vec<_> = self.as_slice().iter().chain(other.as_slice()).copied().collect();
+        all.sort_unstable();
+        *self = Self::default();
+        all.into_iter().for_each(|frame| self.push(frame));
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[FrameId] {
+        self.frames.get(..usize::from(self.known)).unwrap_or_default()
+    }
 }
 
 impl Case {
@@ -81,73 +119,83 @@ impl Case {
     pub fn note(&mut self, packets: u64, span: Option<i64>, frame: Option<FrameId>) {
         self.connections += 1;
         self.packets += packets;
-        self.spans.extend(span);
-        if self.frames.len() < FRAMES {
-            self.frames.extend(frame);
+        if let Some(span) = span {
+            self.spans(Spans { count: 1, least: span, most: span, total: span });
+        }
+        if let Some(frame) = frame {
+            self.frames.push(frame);
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn spans(&mut self, more: Spans) {
+        match &mut self.spans {
+            Some(spans) => {
+                spans.count += more.count;
+                (spans.least, spans.most) = (spans.least.min(more.least), spans.most.max(more.most));
+                spans.total = spans.total.saturating_add(more.total);
+            }
+            none => *none = Some(Box::new(more)),
+        }
+    }
+
+    /// Takes what came together under another subject.
+    pub fn merge(&mut self, other: Self) {
         self.connections += other.connections;
         self.packets += other.packets;
-        self.spans.extend(other.spans);
-        self.frames.extend(other.frames);
-        self.frames.sort_unstable();
-        self.frames.truncate(FRAMES);
+        if let Some(spans) = other.spans {
+            self.spans(*spans);
+        }
+        self.frames.merge(other.frames);
     }
 
     /// `1.02 s`, `1.02 s to 7.10 s`; `None` without spans.
     pub fn range(&self) -> Option<String> {
-        let (least, most) = (self.spans.iter().min()?, self.spans.iter().max()?);
-        let [least, most] = [*least, *most].map(|nanos| Span::from_nanos(nanos).to_string());
+        let spans = self.spans.as_ref()?;
+        let [least, most] = [spans.least, spans.most].map(|nanos| Span::from_nanos(nanos).to_string());
         Some(if least == most { most } else { format!("{least} to {most}") })
     }
 
-    /// All spans together.
-    pub fn total(&self) -> Span {
-        Span::from_nanos(self.spans.iter().fold(0_i64, |sum, &span| sum.saturating_add(span)))
+    /// How many spans, and all of them together.
+    pub fn total(&self) -> (u64, Span) {
+        self.spans.as_ref().map_or((0, Span::ZERO), |spans| (spans.count, Span::from_nanos(spans.total)))
+    }
+
+    /// The first frames that show it.
+    pub fn frames(&self) -> Vec<FrameId> {
+        self.frames.as_slice().to_vec()
+    }
+}
+
+impl<S> Default for Gathered<S> {
+    fn default() -> Self {
+        Self { cases: Vec::new(), beyond: Default::default() }
     }
 }
 
 impl<S: Ord + std::fmt::Display> Gathered<S> {
-    /// None yet.
-    pub fn new() -> Self {
-        Self { cases: BTreeMap::new() }
-    }
-
-    /// The case of `subject`.
-    pub fn at(&mut self, subject: S) -> &mut Case {
-        self.cases.entry(subject).or_default()
-    }
-
-    /// A finding a subject, those with most connections first; where there are many subjects, the small ones share one.
+    /// A finding a subject, those with most connections first; where there are many subjects, the small ones share one. `text`
+    /// is given the case, and what else is to be said of the subject.
     pub fn tell(
         self,
         out: &mut Vec<Finding>,
         kind: &'static str,
         subjects: &str,
-        severity: impl Fn(&Case) -> Severity,
-        text: impl Fn(&Case) -> String,
+        severity: Severity,
+        text: impl Fn(&Case, &str) -> String,
     ) {
-        let mut cases: Vec<_> = self.cases.into_iter().collect();
-        cases.sort_by_key(|(_, case)| std::cmp::Reverse(case.connections));
-        let own = if cases.len() > SUBJECTS + 1 { SUBJECTS } else { cases.len() };
-        let mut rest = Case::default();
-        let others = (cases.len() - own) as u64;
+        let (mut cases, (gone, mut rest)) = (self.cases, self.beyond);
+        cases.sort_by(|a, b| b.1.connections.cmp(&a.1.connections).then_with(|| a.0.cmp(&b.0)));
+        let all = cases.len() as u64 + gone;
+        let own = if all > SUBJECTS as u64 + 1 { SUBJECTS.min(cases.len()) } else { cases.len() };
         for case in cases.split_off(own) {
             rest.merge(case.1);
         }
-        let named = cases.into_iter().map(|(subject, case)| (subject.to_string(), case));
-        let shared = (others > 0).then(|| (format!("{} more {subjects}", thousands(others)), rest));
-        for (subject, case) in named.chain(shared) {
-            out.push(Finding {
-                severity: severity(&case),
-                kind,
-                subject,
-                text: text(&case),
-                count: case.connections,
-                frames: case.frames,
-            });
+        let others = all - own as u64;
+        let named = cases.into_iter().map(|(subject, case, more)| (subject.to_string(), case, more));
+        let shared = (others > 0).then(|| (format!("{} more {subjects}", thousands(others)), rest, String::new()));
+        for (subject, case, more) in named.chain(shared) {
+            let (text, count, frames) = (text(&case, &more), case.connections, case.frames());
+            out.push(Finding { severity, kind, subject, text, count, frames });
         }
     }
 }

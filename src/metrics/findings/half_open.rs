@@ -1,15 +1,17 @@
-//! Why connections stay half-open. In: a run's connections and listeners. Out: what fills a SYN queue: a flood, a path that
+//! Why connections stay half-open. In: each connection's row, in any order, and a run's listeners. Out: what fills a SYN queue: a flood, a path that
 //! carries one way only, or a slow server.
 //!
 //! A client that wants in and hears nothing repeats its SYN; one that hears the SYN-ACK acknowledges it, or resets what it did
 //! not ask for. Forged addresses do neither.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::finding::{FRAMES, Finding, Severity};
+use super::finding::{Finding, Frames, Severity};
+use crate::metrics::distinct::{Distinct, Known, Spread, mix};
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{ConnectionRow, ListenerRow, Opening, Tables};
+use crate::metrics::registry::{MOST, Registry};
+use crate::metrics::rows::{ConnectionRow, ListenerRow, Opening};
 use crate::tcp::segment::{FrameId, HostPort};
 use crate::time::{Span, Timestamp};
 
@@ -17,29 +19,53 @@ use crate::time::{Span, Timestamp};
 /// of 128, and a queue that is half full is not idle.
 const MANY: u64 = 64;
 /// Addresses from which on attempts do not come from a few hosts.
-const MANY_ADDRESSES: usize = 16;
+const MANY_ADDRESSES: u64 = 16;
 /// Attempts of one network that must fail alike before the path is blamed: fewer are a host that crashed or moved away.
 const ONE_WAY: u64 = 5;
 /// Whoever wants in repeats its SYN within this time: after 1 s (RFC 6298 2), 3 s before that (RFC 1122 4.2.3.1). A single SYN
 /// nearer to the capture's end says nothing.
 const PATIENCE: Span = Span::from_secs(3);
 
+/// The fold of what is half-open.
+#[derive(Clone, Debug, Default)]
+pub struct HalfOpen {
+    never: Registry<HostPort, Never>,
+    /// Clients that repeated their SYN though a SYN-ACK had passed, by listener and network.
+    repeating: Registry<(HostPort, Network), (u64, Frames)>,
+    /// Networks from which anyone came in, by listener. Among more than 65,536 one may be taken for another: then a path is not
+    /// blamed that could be.
+    came_in: Known,
+    last_in: Option<(HostPort, Network)>,
+    /// Attempts of a single SYN, in their order, of which it is not known yet whether the capture goes on long enough for another one.
+    undecided: VecDeque<Undecided>,
+}
+
+/// Attempts that wait to be judged; if there are more, they came within seconds, and the oldest are taken for silent.
+const UNDECIDED: usize = 1 << 16;
+
+#[derive(Clone, Copy, Debug)]
+struct Undecided {
+    since: Timestamp,
+    server: HostPort,
+    client: IpAddr,
+    syn_acks_again: u64,
+    frame: FrameId,
+}
+
 /// Attempts of a listener whose SYN-ACK nobody acknowledged.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Never {
     all: u64,
     /// The client sent a single SYN and then, with time to do so, nothing.
     silent: u64,
-    addresses: Vec<IpAddr>,
+    addresses: Distinct,
     /// Repeats of SYN-ACKs to those.
     syn_acks_again: u64,
-    frames: Vec<FrameId>,
-    /// Clients that repeated their SYN though a SYN-ACK had passed, by network.
-    repeating: BTreeMap<Network, (u64, Vec<FrameId>)>,
+    frames: Frames,
 }
 
 /// Neighbours: an IPv4 /24, an IPv6 /64.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Network(IpAddr);
 
 impl Network {
@@ -62,85 +88,116 @@ const fn nearly_all(some: u64, all: u64) -> bool {
     some.saturating_mul(10) >= all.saturating_mul(9)
 }
 
-/// Adds the findings. Returns the listeners whose half-open attempts they explain.
-pub fn tell(out: &mut Vec<Finding>, tables: &Tables, end: Option<Timestamp>) -> HashSet<HostPort> {
-    let looked_at = |row: &&ListenerRow| row.half_open_peak >= MANY || row.half_open >= ONE_WAY;
-    let mut never: HashMap<HostPort, Never> =
-        tables.listeners.iter().filter(looked_at).map(|row| (row.server, Never::default())).collect();
-    if never.is_empty() {
-        return HashSet::new();
-    }
-    for row in tables.connections.iter().filter(|row| row.opening == Opening::HalfOpen) {
-        if let Some(never) = never.get_mut(&row.who.server) {
-            never.take(row, end);
+impl HalfOpen {
+    /// Takes one connection; the capture is known to reach until `reaches`.
+    pub fn add(&mut self, row: &ConnectionRow, reaches: Option<Timestamp>) {
+        let (server, network) = (row.who.server, Network::of(row.who.client.ip));
+        if row.opening != Opening::HalfOpen {
+            if row.handshake_ns.is_some() && self.last_in.replace((server, network)) != Some((server, network)) {
+                self.came_in.add(pair(server, network));
+            }
+            return;
+        }
+        self.never.entry(server).all += 1;
+        if self.never.is_full() {
+            self.never.forget(MOST / 2, |never| never.all);
+        }
+        if row.syn_retransmissions > 0 {
+            let (attempts, frames) = self.repeating.entry((server, network));
+            *attempts += 1;
+            frames.push(row.first_frame);
+            if self.repeating.is_full() {
+                self.repeating.forget(MOST / 2, |(attempts, _)| *attempts);
+            }
+        } else {
+            let (since, client, frame) = (row.first_ts, row.who.client.ip, row.first_frame);
+            let syn_acks_again = row.syn_ack_retransmissions;
+            self.undecided.push_back(Undecided { since, server, client, syn_acks_again, frame });
+        }
+        while let Some(oldest) = self.undecided.front().copied() {
+            if !waited(oldest.since, reaches) && self.undecided.len() <= UNDECIDED {
+                break;
+            }
+            self.undecided.pop_front();
+            self.silent(oldest);
         }
     }
-    // A network from which anyone came in is not cut off.
-    for row in tables.connections.iter().filter(|row| row.opening != Opening::HalfOpen && row.handshake_ns.is_some()) {
-        if let Some(never) = never.get_mut(&row.who.server) {
-            never.repeating.remove(&Network::of(row.who.client.ip));
-        }
+
+    fn silent(&mut self, attempt: Undecided) {
+        let never = self.never.entry(attempt.server);
+        never.silent += 1;
+        never.addresses.add(&attempt.client);
+        never.syn_acks_again += attempt.syn_acks_again;
+        never.frames.push(attempt.frame);
     }
-    let mut explained = HashSet::new();
-    for row in &tables.listeners {
-        let Some(never) = never.remove(&row.server) else { continue };
-        let mut push = |severity, kind, text, count, frames| {
-            out.push(Finding { severity, kind, subject: row.server.to_string(), text, count, frames });
-        };
-        let cut_off: Vec<_> = never.repeating.iter().filter(|(_, (attempts, _))| *attempts >= ONE_WAY).collect();
-        if !cut_off.is_empty() {
-            let (text, count, frames) = one_way(&cut_off);
-            push(Severity::Serious, "one_way_path", text, count, frames);
-            if nearly_all(count, never.all) {
-                explained.insert(row.server);
+
+    /// Adds the findings; `end` is when the capture ended. Returns the listeners whose half-open attempts they explain.
+    pub fn tell(
+        mut self,
+        out: &mut Vec<Finding>,
+        listeners: &[ListenerRow],
+        end: Option<Timestamp>,
+    ) -> HashSet<HostPort> {
+        for attempt in std::mem::take(&mut self.undecided) {
+            if waited(attempt.since, end) {
+                self.silent(attempt);
             }
         }
-        if row.half_open_peak < MANY {
-            continue;
+        // A network from which anyone came in is not cut off.
+        let mut cut_off: BTreeMap<HostPort, BTreeMap<Network, (u64, Frames)>> = BTreeMap::new();
+        for (&(server, network), &(attempts, frames)) in self.repeating.iter() {
+            if attempts >= ONE_WAY && !self.came_in.has(pair(server, network)) {
+                cut_off.entry(server).or_default().insert(network, (attempts, frames));
+            }
         }
-        if never.silent >= MANY && nearly_all(never.silent, never.all) {
-            let text = flood(row, &never);
-            push(Severity::Serious, "syn_flood", text, never.silent, never.frames);
-            explained.insert(row.server);
-        } else {
-            push(Severity::Notice, "half_open_peak", busy(row, &never), row.half_open_peak, Vec::new());
+        let mut explained = HashSet::new();
+        for row in listeners.iter().filter(|row| row.half_open_peak >= MANY || row.half_open >= ONE_WAY) {
+            let mut push = |severity, kind, text, count, frames| {
+                out.push(Finding { severity, kind, subject: row.server.to_string(), text, count, frames });
+            };
+            let none = Never::default();
+            let never = self.never.get(row.server).map_or(&none, |never| never);
+            if let Some(cut_off) = cut_off.get(&row.server) {
+                let (text, count, frames) = one_way(cut_off);
+                push(Severity::Serious, "one_way_path", text, count, frames);
+                if nearly_all(count, never.all) {
+                    explained.insert(row.server);
+                }
+            }
+            if row.half_open_peak < MANY {
+                continue;
+            }
+            if never.silent >= MANY && nearly_all(never.silent, never.all) {
+                let text = flood(row, never);
+                push(Severity::Serious, "syn_flood", text, never.silent, never.frames.as_slice().to_vec());
+                explained.insert(row.server);
+            } else {
+                push(Severity::Notice, "half_open_peak", busy(row, never), row.half_open_peak, Vec::new());
+            }
         }
+        explained
     }
-    explained
 }
 
-impl Never {
-    fn take(&mut self, row: &ConnectionRow, end: Option<Timestamp>) {
-        self.all += 1;
-        if row.syn_retransmissions > 0 {
-            let (attempts, frames) = self.repeating.entry(Network::of(row.who.client.ip)).or_default();
-            *attempts += 1;
-            if frames.len() < FRAMES {
-                frames.push(row.first_frame);
-            }
-        } else if end.is_some_and(|end| end.since(row.first_ts) >= PATIENCE) {
-            self.silent += 1;
-            self.addresses.push(row.who.client.ip);
-            self.syn_acks_again += row.syn_ack_retransmissions;
-            if self.frames.len() < FRAMES {
-                self.frames.push(row.first_frame);
-            }
-        }
-    }
+/// Whoever wanted in would have repeated its SYN by `end`.
+fn waited(since: Timestamp, end: Option<Timestamp>) -> bool {
+    end.is_some_and(|end| end.since(since) >= PATIENCE)
+}
+
+fn pair(server: HostPort, network: Network) -> u64 {
+    mix(server.spread() ^ network.0.spread().rotate_left(17))
 }
 
 fn flood(row: &ListenerRow, never: &Never) -> String {
-    let mut addresses = never.addresses.clone();
-    addresses.sort_unstable();
-    addresses.dedup();
-    let what = if addresses.len() >= MANY_ADDRESSES {
+    let addresses = never.addresses.count();
+    let what = if addresses >= MANY_ADDRESSES {
         "SYN flood, or a scan with forged addresses"
     } else {
         "SYN flood or scan by a few hosts"
     };
-    let from = match addresses.len() {
+    let from = match addresses {
         1 => "1 address".to_owned(),
-        n => format!("{} addresses", thousands(n as u64)),
+        n => format!("{} addresses", thousands(n)),
     };
     let cookies = if never.syn_acks_again == 0 { "; no SYN-ACK was repeated: SYN cookies, perhaps" } else { "" };
     format!(
@@ -154,15 +211,16 @@ fn flood(row: &ListenerRow, never: &Never) -> String {
 }
 
 /// The text, the attempts and the frames of networks that SYN-ACKs do not reach.
-fn one_way(cut_off: &[(&Network, &(u64, Vec<FrameId>))]) -> (String, u64, Vec<FrameId>) {
-    let attempts = cut_off.iter().map(|(_, (attempts, _))| attempts).sum();
-    let mut frames: Vec<FrameId> = cut_off.iter().flat_map(|(_, (_, frames))| frames.iter().copied()).collect();
-    frames.sort_unstable();
-    frames.truncate(FRAMES);
-    let to = match cut_off {
-        [(network, _)] => network.to_string(),
-        [(network, _), rest @ ..] => format!("{network} and {}", many(rest.len() as u64, "more network")),
-        [] => String::new(),
+fn one_way(cut_off: &BTreeMap<Network, (u64, Frames)>) -> (String, u64, Vec<FrameId>) {
+    let attempts = cut_off.values().map(|(attempts, _)| attempts).sum();
+    let mut frames = Frames::default();
+    cut_off.values().for_each(|(_, more)| frames.merge(*more));
+    let frames = frames.as_slice().to_vec();
+    let mut networks = cut_off.keys();
+    let first = networks.next().map_or_else(String::new, Network::to_string);
+    let to = match networks.count() {
+        0 => first,
+        more => format!("{first} and {}", many(more as u64, "more network")),
     };
     let text = format!(
         "one-way path to {to}: SYN-ACKs passed but do not arrive, because {} from there repeated the SYN all the same \
@@ -216,14 +274,13 @@ mod tests {
     }
 
     fn told(reports: Vec<ConnectionReport>) -> Vec<(&'static str, String, u64)> {
-        let (mut tables, mut listeners) = (Tables::default(), Listeners::default());
+        let (mut half_open, mut listeners) = (HalfOpen::default(), Listeners::default());
         for report in reports {
-            listeners.add(&report);
-            tables.connections.push(report.connection);
+            listeners.add(&report, 1);
+            half_open.add(&report.connection, None);
         }
-        tables.listeners = listeners.finish(None).0;
         let mut out = Vec::new();
-        tell(&mut out, &tables, Some(at(60 * S)));
+        half_open.tell(&mut out, &listeners.finish(None).rows, Some(at(60 * S)));
         out.into_iter().map(|finding| (finding.kind, finding.text, finding.count)).collect()
     }
 

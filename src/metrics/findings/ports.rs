@@ -3,7 +3,7 @@
 use super::finding::{Finding, SUBJECTS, Severity};
 use crate::metrics::overview::fullest;
 use crate::metrics::phrase::thousands;
-use crate::metrics::rows::Tables;
+use crate::metrics::rows::EphemeralPortRow;
 
 /// From this share of its ports in TIME_WAIT at once a client is near the end of them: at twice the rate it would get there.
 const NEAR: f64 = 0.5;
@@ -11,8 +11,8 @@ const NEAR: f64 = 0.5;
 const FULL: f64 = 0.9;
 
 /// Adds the findings, the fullest first; those with the same share by client and listener.
-pub fn tell(out: &mut Vec<Finding>, tables: &Tables) {
-    let near: Vec<_> = fullest(&tables.ephemeral_ports).into_iter().filter(|row| row.used_ratio >= NEAR).collect();
+pub fn tell(out: &mut Vec<Finding>, users: &[EphemeralPortRow]) {
+    let near: Vec<_> = fullest(users).into_iter().filter(|row| row.used_ratio >= NEAR).collect();
     let others = near.len().saturating_sub(SUBJECTS);
     for (n, row) in (1..).zip(near.into_iter().take(SUBJECTS)) {
         let (peak, ports) = (thousands(row.time_wait_peak), thousands(row.ports_available));
@@ -39,7 +39,7 @@ pub fn tell(out: &mut Vec<Finding>, tables: &Tables) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::rows::{EphemeralPortRow, PortUser};
+    use crate::metrics::rows::PortUser;
     use crate::tcp::segment::HostPort;
 
     fn user(n: u8, peak: u64) -> EphemeralPortRow {
@@ -59,7 +59,7 @@ mod tests {
 
     fn told(rows: Vec<EphemeralPortRow>) -> Vec<Finding> {
         let mut out = Vec::new();
-        tell(&mut out, &Tables { ephemeral_ports: rows, ..Tables::default() });
+        tell(&mut out, &rows);
         out
     }
 

@@ -2,32 +2,26 @@
 
 use super::finding::SUBJECTS;
 use super::*;
-use crate::metrics::listeners::Listeners;
-use crate::metrics::rows::ConnectionReport;
-use crate::metrics::synthetic::{Draft, Shape, at, run};
+use crate::metrics::rows::Opening;
+use crate::metrics::synthetic::{Draft, Run, Shape, at, run};
+use crate::tcp::segment::FrameId;
+use crate::tcp::state::State;
 
 fn found(reports: Vec<ConnectionReport>) -> Vec<(char, String, String, Vec<u64>)> {
-    let (_, mut summary) = run(Shape { connections: 0, ..Shape::default() });
+    let Run { mut summary, .. } = run(Shape { connections: 0, ..Shape::default() });
     summary.captures[0].drops = Some(0);
-    let (mut tables, mut listeners) = (Tables::default(), Listeners::default());
-    for (id, mut report) in (1..).zip(reports) {
-        listeners.add(&report);
-        report.connection.conn_id = id;
+    let number = |(id, mut report): (u64, ConnectionReport)| {
+        report.number(id);
         report.connection.first_frame = FrameId::new(0, id * 10);
+        report.transitions.iter_mut().for_each(|row| row.frame = Some(FrameId::new(0, id * 10 + 1)));
         report
-            .transitions
-            .iter_mut()
-            .for_each(|row| (row.conn_id, row.frame) = (id, Some(FrameId::new(0, id * 10 + 1))));
-        tables.connections.push(report.connection);
-        tables.transitions.append(&mut report.transitions);
-        tables.anomalies.append(&mut report.anomalies);
-    }
-    tables.listeners = listeners.finish(None).0;
+    };
     let tell = |finding: Finding| {
         let frames = finding.frames.iter().map(|frame| frame.number()).collect();
         (finding.severity.mark(), finding.subject, finding.text, frames)
     };
-    findings(&tables, &summary).into_iter().map(tell).collect()
+    let reports = (1..).zip(reports).map(number).collect();
+    Run { reports, summary }.findings().into_iter().map(tell).collect()
 }
 
 const S: i64 = 1_000_000_000;
@@ -88,11 +82,12 @@ fn very_many_listeners_share_a_line() {
 
 #[test]
 fn what_the_tap_lost_comes_first() {
-    let (tables, mut summary) = run(Shape { connections: 100, ..Shape::default() });
+    let mut run = run(Shape { connections: 100, ..Shape::default() });
+    let summary = &mut run.summary;
     summary.captures[0].drops = Some(1_200);
     summary.captures[0].error = Some("the file ends inside record 18,220".into());
     summary.evictions = 3;
-    let findings = findings(&tables, &summary);
+    let findings = run.findings();
     assert_eq!(findings[0].kind, "input_incomplete");
     assert!(findings[0].text.starts_with("not read to its end: the file ends inside record 18,220 ("));
     assert!(findings.iter().any(|finding| finding.kind == "evictions"));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::axis::{CountAxis, TimeAxis};
 use super::scene::{Anchor, Item, NAME, NOTE, Scene, TEXT, steps};
+use crate::metrics::folds::Told;
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::Tables;
 use crate::report::colors::{GRID, RULE, state as color_of};
 use crate::tcp::state::{Side, State};
 use crate::time::Timestamp;
@@ -20,9 +20,9 @@ type Counts = [u64; State::ALL.len()];
 /// By their end, each with what either side counted.
 type Buckets = BTreeMap<Timestamp, [Counts; 2]>;
 
-fn buckets(tables: &Tables) -> Buckets {
+fn buckets(told: &Told) -> Buckets {
     let mut buckets = Buckets::new();
-    for row in &tables.state_census {
+    for row in &told.state_census {
         let sides = buckets.entry(row.bucket_ts).or_default();
         if let Some(count) = sides[row.side.index()].get_mut(row.state as usize) {
             *count = count.saturating_add(row.connections);
@@ -31,12 +31,12 @@ fn buckets(tables: &Tables) -> Buckets {
     buckets
 }
 
-pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
+pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
     let mut scene = Scene::default();
-    let buckets = buckets(tables);
+    let buckets = buckets(told);
     if buckets.is_empty() {
         scene.title(TITLE, "Client and server endpoints by RFC 9293 state");
-        let why = match tables.connections.len() as u64 {
+        let why = match told.overview.connections {
             0 => "The capture holds no TCP connection.".into(),
             n => format!("{}, none in any state but CLOSED at a bucket's end.", many(n, "connection")),
         };

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::axis::{CountAxis, LogAxis, TimeAxis};
 use super::scene::{Anchor, Font, NAME, NOTE, Scene, TEXT, shorten};
-use crate::metrics::overview::by_id;
+use crate::metrics::drawn::{Repeat, Repeats};
+use crate::metrics::folds::Told;
+use crate::metrics::overview::Fins;
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{FinCause, FinRetransmissionRow, Tables};
+use crate::metrics::rows::FinCause;
 use crate::report::colors::{GRID, RULE, cause as color_of};
-use crate::tcp::segment::HostPort;
 use crate::tcp::state::Side;
 use crate::time::Timestamp;
 
@@ -41,45 +42,41 @@ const fn words(cause: FinCause) -> &'static str {
     }
 }
 
-pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
-    let rows = &tables.fin_retransmissions;
+pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
+    let fins = &told.overview.fins;
     let mut scene = Scene::default();
-    if rows.is_empty() {
+    if fins.repeats == 0 {
         scene.title(TITLE, "Repeated FINs over time, by cause and side");
-        let fins = tables.connections.iter().filter(|row| row.active_closer.is_some()).count() as u64;
-        let why = match fins {
+        let why = match told.overview.closed_with_fin {
             0 => "No connection was closed with a FIN either.".into(),
-            _ => format!("{} closed with FINs that were acknowledged at once or not at all.", many(fins, "connection")),
+            n => format!("{} closed with FINs that were acknowledged at once or not at all.", many(n, "connection")),
         };
         scene.nothing("No FIN was repeated in this capture.", &why);
         return scene;
     }
-    let connections: u64 = rows.iter().map(|row| row.conn_id).collect::<std::collections::HashSet<_>>().len() as u64;
-    let repeats = many(rows.len() as u64, "repeat");
-    scene.title(TITLE, &format!("{repeats} on {}, as they passed the tap", many(connections, "connection")));
+    let (repeats, connections) = (many(fins.repeats, "repeat"), many(fins.connections, "connection"));
+    scene.title(TITLE, &format!("{repeats} on {connections}, as they passed the tap"));
     let time = TimeAxis::new(first, last, LEFT, RIGHT);
-    legend(&mut scene, rows);
-    delays(&mut scene, &time, rows);
-    counts(&mut scene, &time, rows);
+    legend(&mut scene, fins);
+    delays(&mut scene, &time, &told.repeats.rows);
+    counts(&mut scene, &time, &told.repeats);
     for tick in time.ticks() {
         scene.grid((tick.at, DELAYS.0), (tick.at, DELAYS.1));
         scene.grid((tick.at, COUNTS.0), (tick.at, COUNTS.1));
         scene.text((tick.at, COUNTS.1 + 16.0), Anchor::Middle, NOTE, tick.label);
     }
     scene.text((LEFT, 680.0), Anchor::Start, NOTE, time.title());
-    listeners(&mut scene, tables);
+    listeners(&mut scene, &told.repeats);
     // The grid lies under the figures, whatever was drawn first.
     scene.items.sort_by_key(|item| !matches!(item, super::scene::Item::Line { color: GRID, .. }));
     scene
 }
 
-fn legend(scene: &mut Scene, rows: &[FinRetransmissionRow]) {
+fn legend(scene: &mut Scene, fins: &Fins) {
     let mut x = LEFT;
-    for &cause in FinCause::ALL {
-        let count = rows.iter().filter(|row| row.cause == cause).count() as u64;
-        if count == 0 {
-            continue;
-        }
+    let mut causes = fins.by_cause.clone();
+    causes.sort_unstable();
+    for (cause, count) in causes {
         let label = format!("{} {}", words(cause), thousands(count));
         scene.rect(x, 82.0, x + 12.0, 94.0, color_of(cause));
         scene.text((x + 18.0, 88.0), Anchor::Start, TEXT, label.clone());
@@ -92,8 +89,8 @@ fn legend(scene: &mut Scene, rows: &[FinRetransmissionRow]) {
     }
 }
 
-fn delays(scene: &mut Scene, time: &TimeAxis, rows: &[FinRetransmissionRow]) {
-    let known = || rows.iter().filter_map(|row| row.since_previous_ns).filter(|&nanos| nanos > 0);
+fn delays(scene: &mut Scene, time: &TimeAxis, rows: &[Repeat]) {
+    let known = || rows.iter().filter_map(Repeat::since_previous_ns).filter(|&nanos| nanos > 0);
     let (least, most) = (known().min().unwrap_or(1_000_000), known().max().unwrap_or(1_000_000_000));
     let axis = LogAxis::new(least, most, DELAYS.1, DELAYS.0);
     scene.text((LEFT, DELAYS.0 - 14.0), Anchor::Start, NOTE, "time since the copy before it, logarithmic");
@@ -102,7 +99,7 @@ fn delays(scene: &mut Scene, time: &TimeAxis, rows: &[FinRetransmissionRow]) {
         scene.text((LEFT - 10.0, tick.at), Anchor::End, NOTE, tick.label);
     }
     scene.line((LEFT, DELAYS.1), (RIGHT, DELAYS.1), RULE, 1.0);
-    let placed = rows.iter().filter_map(|row| Some((time.place(row.ts), axis.place(row.since_previous_ns?), row)));
+    let placed = rows.iter().filter_map(|row| Some((time.place(row.ts), axis.place(row.since_previous_ns()?), row)));
     if rows.len() <= DOTS {
         let radius = if rows.len() <= 200 { 4.5 } else { 3.0 };
         for (x, y, row) in placed {
@@ -130,12 +127,11 @@ fn delays(scene: &mut Scene, time: &TimeAxis, rows: &[FinRetransmissionRow]) {
     }
 }
 
-fn counts(scene: &mut Scene, time: &TimeAxis, rows: &[FinRetransmissionRow]) {
+fn counts(scene: &mut Scene, time: &TimeAxis, repeats: &Repeats) {
     let mut columns = vec![[0_u64; FinCause::ALL.len()]; BARS];
-    for row in rows {
-        if let Some(count) = columns.get_mut(time.column(row.ts, BARS)).and_then(|all| all.get_mut(row.cause as usize))
-        {
-            *count += 1;
+    for (ts, cause, more) in repeats.over_time() {
+        if let Some(count) = columns.get_mut(time.column(ts, BARS)).and_then(|all| all.get_mut(cause as usize)) {
+            *count += more;
         }
     }
     let most = columns.iter().map(|column| column.iter().sum()).max().unwrap_or(1);
@@ -156,19 +152,8 @@ fn counts(scene: &mut Scene, time: &TimeAxis, rows: &[FinRetransmissionRow]) {
     scene.line((LEFT, COUNTS.1), (RIGHT, COUNTS.1), RULE, 1.0);
 }
 
-fn listeners(scene: &mut Scene, tables: &Tables) {
-    let connections = by_id(tables);
-    let mut by_listener: HashMap<HostPort, [u64; FinCause::ALL.len()]> = HashMap::new();
-    for row in &tables.fin_retransmissions {
-        if let Some(connection) = connections.get(&row.conn_id) {
-            let causes = by_listener.entry(connection.who.server).or_default();
-            if let Some(count) = causes.get_mut(row.cause as usize) {
-                *count += 1;
-            }
-        }
-    }
-    let mut all: Vec<_> = by_listener.into_iter().collect();
-    all.sort_by_key(|(server, causes)| (std::cmp::Reverse(causes.iter().sum::<u64>()), *server));
+fn listeners(scene: &mut Scene, repeats: &Repeats) {
+    let mut all = repeats.by_listener();
     let others = all.split_off(all.len().min(LISTENERS));
     let most: u64 = all.first().map_or(1, |(_, causes)| causes.iter().sum());
     let (left, right) = NAMES;

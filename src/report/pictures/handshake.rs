@@ -4,21 +4,20 @@ use std::collections::HashMap;
 
 use super::axis::{LogAxis, span_or_dot};
 use super::scene::{Anchor, Font, NAME, NOTE, Scene, TEXT, shorten, width};
-use crate::metrics::overview::busiest;
+use crate::metrics::folds::Told;
+use crate::metrics::listeners::{DRAWN, Handshakes, Strip};
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::quantiles::quantiles;
-use crate::metrics::rows::{Opening, Quantiles, Tables};
+use crate::metrics::rows::{Opening, Quantiles};
 use crate::report::colors::{GROUND, INK, MUTED, RULE, SERIES};
-use crate::tcp::segment::HostPort;
 
 /// What it shows, in a few words.
 pub(super) const TITLE: &str = "Handshake latency by listener";
 /// Most listeners that have a strip.
-const STRIPS: usize = 8;
+const STRIPS: u64 = DRAWN as u64;
 /// Pixels of one bar of a strip.
 const BAR: f64 = 4.0;
 /// Up to so many handshakes are drawn one by one.
-const DOTS: usize = 60;
+const DOTS: u64 = 60;
 
 const LEFT: f64 = 40.0;
 const RIGHT: f64 = 800.0;
@@ -30,41 +29,22 @@ const PITCH: [f64; 2] = [110.0, 270.0];
 const COLUMNS: [(f64, &str); 5] =
     [(884.0, "handshakes"), (956.0, "p50"), (1028.0, "p90"), (1100.0, "p99"), (1172.0, "max")];
 
-struct Strip {
-    server: HostPort,
-    spans: Vec<i64>,
-    quantiles: Quantiles,
-}
-
-pub fn scene(tables: &Tables) -> Scene {
+pub fn scene(told: &Told) -> Scene {
     let mut scene = Scene::default();
-    let mut spans: HashMap<HostPort, Vec<i64>> = HashMap::new();
-    for row in &tables.connections {
-        if let Some(nanos) = row.handshake_ns {
-            spans.entry(row.who.server).or_default().push(nanos);
-        }
-    }
-    let all: usize = spans.values().map(Vec::len).sum();
-    let listeners = spans.len();
-    let mut strips: Vec<Strip> =
-        spans.into_iter().map(|(server, spans)| Strip { server, quantiles: quantiles(spans.clone()), spans }).collect();
-    strips.sort_by_key(|strip| (std::cmp::Reverse(strip.spans.len()), strip.server));
-    strips.truncate(STRIPS);
+    let Handshakes { all, listeners, strips, .. } = &told.handshakes;
     if strips.is_empty() {
-        nothing(&mut scene, tables);
+        nothing(&mut scene, told);
         return scene;
     }
     let of = match listeners {
-        1..=STRIPS => String::new(),
-        _ => format!(" · the busiest {STRIPS} of {} listeners", thousands(listeners as u64)),
+        0..=STRIPS => String::new(),
+        more => format!(" · the busiest {STRIPS} of {} listeners", thousands(*more)),
     };
-    scene.title(
-        TITLE,
-        &format!("First SYN to the ACK that completes it, at the tap · {}{of}", many(all as u64, "handshake")),
-    );
-    let values = || strips.iter().flat_map(|strip| strip.spans.iter().copied());
+    scene
+        .title(TITLE, &format!("First SYN to the ACK that completes it, at the tap · {}{of}", many(*all, "handshake")));
+    let values = || strips.iter().flat_map(|strip| strip.spans.iter().map(|span| span.0));
     let axis = LogAxis::new(values().min().unwrap_or(1), values().max().unwrap_or(1), LEFT, RIGHT);
-    let dense = strips.iter().any(|strip| strip.spans.len() > DOTS);
+    let dense = strips.iter().any(|strip| strip.quantiles.count > DOTS);
     let pitch = ((BOTTOM - TOP) / strips.len() as f64).min(PITCH[usize::from(dense)]);
     draw_axis(&mut scene, &axis, TOP + pitch * strips.len() as f64);
     for (n, strip) in strips.iter().enumerate() {
@@ -73,11 +53,11 @@ pub fn scene(tables: &Tables) -> Scene {
     scene
 }
 
-fn nothing(scene: &mut Scene, tables: &Tables) {
+fn nothing(scene: &mut Scene, told: &Told) {
     scene.title(TITLE, "First SYN to the ACK that completes it, at the tap");
-    let count = |opening| tables.connections.iter().filter(|row| row.opening == opening).count() as u64;
-    let attempts: u64 = busiest(&tables.listeners).iter().map(|row| row.attempts).sum();
-    let why = match (tables.connections.len(), attempts) {
+    let count = |opening| told.overview.opened_as(opening);
+    let attempts: u64 = told.listeners.iter().map(|row| row.attempts).sum();
+    let why = match (told.overview.connections, attempts) {
         (0, _) => "The capture holds no TCP connection.".into(),
         (_, 0) => "Its connections had all begun before the capture did.".into(),
         _ => format!(
@@ -112,7 +92,7 @@ fn draw_strip(scene: &mut Scene, axis: &LogAxis, strip: &Strip, top: f64, pitch:
     let room = pitch - 44.0;
     scene.line((LEFT, base), (RIGHT, base), RULE, 0.5);
     // A mark is where one of the dots is, so dots lie on top; bars are many, and lie below.
-    if strip.spans.len() <= DOTS {
+    if strip.quantiles.count <= DOTS {
         marks(scene, axis, &strip.quantiles, base, base - room);
         dots(scene, axis, strip, base, room);
     } else {
@@ -133,12 +113,12 @@ fn draw_strip(scene: &mut Scene, axis: &LogAxis, strip: &Strip, top: f64, pitch:
 }
 
 /// How many spans fall on each bar.
-fn histogram(axis: &LogAxis, spans: &[i64]) -> Vec<u64> {
+fn histogram(axis: &LogAxis, spans: &[(i64, u64)]) -> Vec<u64> {
     let mut bars = vec![0; ((RIGHT - LEFT) / BAR).ceil() as usize];
     let last = bars.len().saturating_sub(1);
-    for &nanos in spans {
+    for &(nanos, times) in spans {
         if let Some(bar) = bars.get_mut((((axis.place(nanos) - LEFT) / BAR) as usize).min(last)) {
-            *bar += 1;
+            *bar += times;
         }
     }
     bars
@@ -160,7 +140,8 @@ fn bars(scene: &mut Scene, axis: &LogAxis, strip: &Strip, base: f64, room: f64) 
 fn dots(scene: &mut Scene, axis: &LogAxis, strip: &Strip, base: f64, room: f64) {
     const WIDE: f64 = 2.0 * BAR;
     let mut stacks: HashMap<i64, u64> = HashMap::new();
-    let mut spans = strip.spans.clone();
+    let spans = strip.spans.iter().flat_map(|&(nanos, times)| (0..times).map(move |_| nanos));
+    let mut spans: Vec<i64> = spans.collect();
     spans.sort_unstable();
     let place = |nanos: i64| ((axis.place(nanos) - LEFT) / WIDE).round() as i64;
     for &nanos in &spans {

@@ -1,4 +1,4 @@
-//! The four pictures. In: tables and summary. Out: PNG or SVG, 1200 × 700, from one drawing.
+//! The four pictures. In: what the folds told, and the summary. Out: PNG or SVG, 1200 × 700, from one drawing.
 
 mod axis;
 mod census;
@@ -14,7 +14,8 @@ use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
 use plotters::style::{FontStyle, register_font};
 
-use crate::metrics::rows::{Summary, Tables};
+use crate::metrics::folds::Told;
+use crate::metrics::rows::Summary;
 use crate::time::Timestamp;
 use scene::{FAMILY, SCALE, SIZE, Scene};
 
@@ -52,7 +53,7 @@ impl Picture {
         }
     }
 
-    fn scene(self, tables: &Tables, summary: &Summary) -> Scene {
+    fn scene(self, told: &Told, summary: &Summary) -> Scene {
         static FONTS: Once = Once::new();
         FONTS.call_once(|| {
             // They are compiled in and a test draws with both, so there is no failure to report.
@@ -62,10 +63,10 @@ impl Picture {
             let _ = register_font(FAMILY, FontStyle::Bold, bold);
         });
         match self {
-            Self::HandshakeLatency => handshake::scene(tables),
-            Self::FinRetransmissions => fins::scene(tables, bounds(summary)),
-            Self::TimeWait => time_wait::scene(tables, bounds(summary)),
-            Self::StateCensus => census::scene(tables, bounds(summary)),
+            Self::HandshakeLatency => handshake::scene(told),
+            Self::FinRetransmissions => fins::scene(told, bounds(summary)),
+            Self::TimeWait => time_wait::scene(told, bounds(summary)),
+            Self::StateCensus => census::scene(told, bounds(summary)),
         }
     }
 }
@@ -82,12 +83,11 @@ const DEVICE: (u32, u32) = (SIZE.0 * SCALE, SIZE.1 * SCALE);
 ///
 /// # Errors
 /// Those of the backend, which only drawing into a file could meet.
-pub fn svg(picture: Picture, tables: &Tables, summary: &Summary) -> io::Result<String> {
+pub fn svg(picture: Picture, told: &Told, summary: &Summary) -> io::Result<String> {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, DEVICE).into_drawing_area();
-        scene::draw(&picture.scene(tables, summary), &area, 0.0)
-            .map_err(|error| io::Error::other(error.to_string()))?;
+        scene::draw(&picture.scene(told, summary), &area, 0.0).map_err(|error| io::Error::other(error.to_string()))?;
     }
     // What all elements share is said once; quotes in texts are escaped, so these are attributes.
     let size = format!("width=\"{}\" height=\"{}\" ", DEVICE.0, DEVICE.1);
@@ -112,11 +112,11 @@ const BITMAP_DROP: f64 = 0.16;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn png(out: &mut dyn Write, picture: Picture, tables: &Tables, summary: &Summary) -> io::Result<()> {
+pub fn png(out: &mut dyn Write, picture: Picture, told: &Told, summary: &Summary) -> io::Result<()> {
     let mut pixels = vec![0; DEVICE.0 as usize * DEVICE.1 as usize * 3];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, DEVICE).into_drawing_area();
-        let scene = picture.scene(tables, summary);
+        let scene = picture.scene(told, summary);
         scene::draw(&scene, &area, BITMAP_DROP).map_err(|error| io::Error::other(error.to_string()))?;
     }
     let mut encoder = png::Encoder::new(out, SIZE.0, SIZE.1);

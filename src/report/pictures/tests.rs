@@ -1,11 +1,17 @@
 //! Pictures of made-up runs of every size.
 
 use super::*;
-use crate::metrics::synthetic::{Shape, run};
+use crate::metrics::folds::Told;
+use crate::metrics::synthetic::{Run, Shape, run};
+
+fn made_up(connections: usize) -> (Told, Summary) {
+    let run = run(Shape { connections, ..Shape::default() });
+    (run.told(), run.summary)
+}
 
 fn scenes(connections: usize) -> Vec<(Picture, Scene)> {
-    let (tables, summary) = run(Shape { connections, ..Shape::default() });
-    Picture::ALL.into_iter().map(|picture| (picture, picture.scene(&tables, &summary))).collect()
+    let (told, summary) = made_up(connections);
+    Picture::ALL.into_iter().map(|picture| (picture, picture.scene(&told, &summary))).collect()
 }
 
 /// Left, top, right, bottom of a text.
@@ -57,9 +63,9 @@ fn everything_lies_inside_the_picture() {
 }
 
 fn decoded(picture: Picture, connections: usize) -> (u32, u32, Vec<u8>) {
-    let (tables, summary) = run(Shape { connections, ..Shape::default() });
+    let (told, summary) = made_up(connections);
     let mut bytes = Vec::new();
-    png(&mut bytes, picture, &tables, &summary).unwrap();
+    png(&mut bytes, picture, &told, &summary).unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
@@ -85,9 +91,9 @@ fn every_picture_is_1200_by_700_and_shows_its_data() {
 #[test]
 fn an_svg_is_well_formed_has_its_title_and_stays_small() {
     for connections in [0, 20, 30_000] {
-        let (tables, summary) = run(Shape { connections, ..Shape::default() });
+        let (told, summary) = made_up(connections);
         for picture in Picture::ALL {
-            let text = svg(picture, &tables, &summary).unwrap();
+            let text = svg(picture, &told, &summary).unwrap();
             let head = "<svg width=\"1200\" height=\"700\" font-family=\"Inter, ";
             assert!(text.starts_with(head), "{}", &text[..200]);
             assert!(text.contains("viewBox=\"0 0 2400 1400\""));
@@ -103,31 +109,36 @@ fn an_svg_is_well_formed_has_its_title_and_stays_small() {
 #[test]
 fn hostile_extremes_are_drawn_without_a_panic() {
     use crate::tcp::state::{Side, State};
-    let (mut tables, mut summary) = run(Shape { connections: 60, ..Shape::default() });
-    (summary.first_ts, summary.last_ts) = (Some(Timestamp::MIN), Some(Timestamp::MAX));
-    for (n, row) in tables.connections.iter_mut().enumerate() {
-        row.handshake_ns = [Some(0), Some(-5), Some(i64::MAX), Some(i64::MIN)][n % 4];
+    let mut run = run(Shape { connections: 60, ..Shape::default() });
+    (run.summary.first_ts, run.summary.last_ts) = (Some(Timestamp::MIN), Some(Timestamp::MAX));
+    let (mut stays, mut n) = (0, 0);
+    for report in &mut run.reports {
+        report.connection.handshake_ns = [Some(0), Some(-5), Some(i64::MAX), Some(i64::MIN)][n % 4];
+        n += 1;
+        for stay in &mut report.time_wait {
+            stay.entered_ts = [Timestamp::MAX, Timestamp::MIN][stays % 2];
+            stay.ended_ts = [None, Some(Timestamp::MIN)][stays / 2 % 2];
+            stays += 1;
+        }
+        report.fin_retransmissions.iter_mut().for_each(|row| row.since_previous_ns = Some(i64::MAX - 1));
     }
-    for (n, stay) in tables.time_wait.iter_mut().enumerate() {
-        stay.entered_ts = [Timestamp::MAX, Timestamp::MIN][n % 2];
-        stay.ended_ts = [None, Some(Timestamp::MIN)][n / 2 % 2];
-    }
-    tables.fin_retransmissions.iter_mut().for_each(|row| row.since_previous_ns = Some(i64::MAX));
+    let mut told = run.told();
     for ts in [Timestamp::MIN, Timestamp::MAX] {
         let (side, state) = (Side::Client, State::TimeWait);
-        tables.state_census.push(crate::metrics::rows::CensusRow {
+        told.state_census.push(crate::metrics::rows::CensusRow {
             bucket_ts: ts,
             side,
             state,
             connections: u64::MAX / 4,
         });
     }
+    let Run { mut summary, .. } = run;
     for picture in Picture::ALL {
-        assert!(svg(picture, &tables, &summary).unwrap().len() < 2_000_000);
+        assert!(svg(picture, &told, &summary).unwrap().len() < 2_000_000);
     }
     (summary.first_ts, summary.last_ts) = (None, None);
     for picture in Picture::ALL {
-        svg(picture, &tables, &summary).unwrap();
+        svg(picture, &told, &summary).unwrap();
     }
 }
 
@@ -135,9 +146,9 @@ fn hostile_extremes_are_drawn_without_a_panic() {
 fn a_census_of_very_many_buckets_is_thinned() {
     use crate::metrics::rows::CensusRow;
     use crate::tcp::state::{Side, State};
-    let (mut tables, summary) = run(Shape { connections: 1, ..Shape::default() });
+    let (mut told, summary) = made_up(1);
     let first = summary.first_ts.unwrap().as_nanos();
-    tables.state_census = (1..=60_000_i64)
+    told.state_census = (1..=60_000_i64)
         .map(|n| CensusRow {
             bucket_ts: Timestamp::from_nanos(first + n * 10_000_000),
             side: Side::Server,
@@ -145,5 +156,5 @@ fn a_census_of_very_many_buckets_is_thinned() {
             connections: (n % 7 + 1).unsigned_abs(),
         })
         .collect();
-    assert!(svg(Picture::StateCensus, &tables, &summary).unwrap().len() < 100_000);
+    assert!(svg(Picture::StateCensus, &told, &summary).unwrap().len() < 100_000);
 }

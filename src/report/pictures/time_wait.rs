@@ -5,61 +5,41 @@ use std::net::IpAddr;
 
 use super::axis::{CountAxis, TimeAxis};
 use super::scene::{Anchor, Font, Item, NAME, NOTE, Scene, TEXT, shorten};
-use crate::metrics::overview::{TimeWaits, by_id};
+use crate::metrics::drawn::{BARS, Bar, Stays, proved_until};
+use crate::metrics::folds::Told;
+use crate::metrics::overview::TimeWaits;
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{ConnectionRow, Tables, TimeWaitEnd, TimeWaitRow};
+use crate::metrics::rows::{TimeWaitEnd, TimeWaitRow};
 use crate::report::colors::{GRID, GROUND, INK, MUTED, OTHERS, RULE, Rgb, SERIES, state};
 use crate::tcp::state::State;
 use crate::time::{Span, Timestamp};
 
 /// What it shows, in a few words.
 pub(super) const TITLE: &str = "Who holds TIME_WAIT, and for how long";
-/// Up to so many stays have a bar of their own.
-const BARS: usize = 34;
 /// Columns of the counts over time.
 const COLUMNS: usize = 240;
 
 const TOP: f64 = 110.0;
 const BOTTOM: f64 = 640.0;
 
-/// Until when packets prove a stay: its measured end, else the last packet or restart, else no longer than its entry.
-fn proved_until(stay: &TimeWaitRow) -> Timestamp {
-    match (stay.end, stay.ended_ts) {
-        (TimeWaitEnd::Reused | TimeWaitEnd::AnsweredReset | TimeWaitEnd::Reset, Some(ended)) => ended,
-        _ => {
-            let proof = stay.proof_of_life_ts.max(stay.last_restart_ts);
-            proof.unwrap_or(stay.entered_ts).max(stay.entered_ts)
-        }
-    }
-}
-
-pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
+pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
     let mut scene = Scene::default();
-    let connections = by_id(tables);
-    let mut stays: Vec<(IpAddr, &TimeWaitRow, &ConnectionRow)> = tables
-        .time_wait
-        .iter()
-        .filter_map(|stay| {
-            let connection = connections.get(&stay.conn_id)?;
-            Some((connection.who.endpoint(stay.side).ip, stay, *connection))
-        })
-        .collect();
-    if stays.is_empty() {
+    let overview = &told.overview.time_wait;
+    if overview.stays == 0 {
         scene.title(TITLE, "Stays in TIME_WAIT over time");
-        let why = match tables.connections.len() {
+        let why = match told.overview.connections {
             0 => "The capture holds no TCP connection.",
             _ => "No connection was closed in order, by a FIN of each side, while it was watched.",
         };
         scene.nothing("No endpoint entered TIME_WAIT in this capture.", why);
         return scene;
     }
-    let overview = TimeWaits::of(tables);
     let peak = overview.peak_ts.filter(|_| overview.stays > 1).map_or_else(String::new, |ts| {
         let clock = ts.to_string();
         format!(" · peak {} at {}", thousands(overview.peak), clock.get(11..19).unwrap_or_default())
     });
     let count = many(overview.stays, "stay");
-    let holders = match overview.by_holder.len() as u64 {
+    let holders = match overview.holders {
         1 => "1 address".into(),
         n => format!("{} addresses", thousands(n)),
     };
@@ -69,13 +49,13 @@ pub fn scene(tables: &Tables, (first, last): (Timestamp, Timestamp)) -> Scene {
             "{count} on {holders}{peak} · solid: proved by packets · hatched: assumed or cut off by the capture's end"
         ),
     );
-    let holders: Vec<IpAddr> = overview.by_holder.iter().map(|holder| holder.0).collect();
-    if stays.len() <= BARS {
-        let rank = |ip| holders.iter().position(|&holder| holder == ip);
-        stays.sort_by_key(|(ip, stay, _)| (rank(*ip), stay.entered_ts, stay.conn_id, stay.side));
+    if overview.stays <= BARS as u64 {
+        let rank = |ip| overview.by_holder.iter().position(|holder| holder.0 == ip);
+        let mut stays: Vec<&Bar> = told.stays.bars.iter().collect();
+        stays.sort_by_key(|Bar { holder, stay }| (rank(*holder), stay.entered_ts, stay.conn_id, stay.side));
         bars(&mut scene, &stays, first, last);
     } else {
-        areas(&mut scene, &stays, &overview.by_holder, first, last);
+        areas(&mut scene, &told.stays, overview, first, last);
     }
     scene.items.sort_by_key(|item| !matches!(item, Item::Line { color: GRID, .. }));
     scene
@@ -91,7 +71,7 @@ fn time_ticks(scene: &mut Scene, time: &TimeAxis, left: f64, right: f64, bottom:
 }
 
 /// Every stay a bar, grouped by holder.
-fn bars(scene: &mut Scene, stays: &[(IpAddr, &TimeWaitRow, &ConnectionRow)], first: Timestamp, last: Timestamp) {
+fn bars(scene: &mut Scene, stays: &[&Bar], first: Timestamp, last: Timestamp) {
     const LEFT: f64 = 330.0;
     const RIGHT: f64 = 980.0;
     let pitch = ((BOTTOM - TOP) / stays.len() as f64).min(40.0);
@@ -104,7 +84,7 @@ fn bars(scene: &mut Scene, stays: &[(IpAddr, &TimeWaitRow, &ConnectionRow)], fir
     scene.text((1074.0, TOP - 14.0), Anchor::Start, NOTE, "end");
     let color = state(State::TimeWait);
     let mut holder = None;
-    for (n, (ip, stay, connection)) in stays.iter().enumerate() {
+    for (n, Bar { holder: ip, stay }) in stays.iter().enumerate() {
         let middle = TOP + pitch * (n as f64 + 0.5);
         let half = (pitch * 0.32).min(9.0);
         if holder.replace(*ip) != Some(*ip) {
@@ -113,7 +93,7 @@ fn bars(scene: &mut Scene, stays: &[(IpAddr, &TimeWaitRow, &ConnectionRow)], fir
             }
             scene.text((24.0, middle), Anchor::Start, NAME, shorten(&ip.to_string(), NAME, 210.0));
         }
-        let number = format!("{} · {}", thousands(connection.conn_id), stay.side);
+        let number = format!("{} · {}", thousands(stay.conn_id), stay.side);
         scene.text((LEFT - 12.0, middle), Anchor::End, NOTE, number);
         let end = stay.ended_ts.unwrap_or(last);
         let (x0, x1) = (time.place(stay.entered_ts), time.place(end).max(time.place(stay.entered_ts) + 2.0));
@@ -133,7 +113,7 @@ fn bars(scene: &mut Scene, stays: &[(IpAddr, &TimeWaitRow, &ConnectionRow)], fir
         scene.text((1060.0, middle), Anchor::End, TEXT, lasted);
         scene.text((1074.0, middle), Anchor::Start, NOTE, how);
     }
-    if stays.iter().any(|(_, stay, _)| stay.restarts > 0) {
+    if stays.iter().any(|bar| bar.stay.restarts > 0) {
         scene.line((RIGHT - 310.0, bottom + 32.0), (RIGHT - 310.0, bottom + 44.0), INK, 2.0);
         scene.text(
             (RIGHT - 300.0, bottom + 38.0),
@@ -159,42 +139,24 @@ fn ending(stay: &TimeWaitRow, last: Timestamp) -> (String, String) {
 }
 
 /// Counts over time, a stack a holder, each with its proved part below its assumed one.
-fn areas(
-    scene: &mut Scene,
-    stays: &[(IpAddr, &TimeWaitRow, &ConnectionRow)],
-    holders: &[(IpAddr, u64)],
-    first: Timestamp,
-    last: Timestamp,
-) {
+fn areas(scene: &mut Scene, stays: &Stays, overview: &TimeWaits, first: Timestamp, last: Timestamp) {
     const LEFT: f64 = 76.0;
     const RIGHT: f64 = 870.0;
     let time = TimeAxis::new(first, last, LEFT, RIGHT);
-    let named = holders.len().min(SERIES.len());
-    let bands = if holders.len() > named { named + 1 } else { named };
-    let rank: HashMap<IpAddr, usize> =
-        holders.iter().take(named).enumerate().map(|(n, holder)| (holder.0, n)).collect();
+    let named: Vec<IpAddr> =
+        stays.told_apart(overview.by_holder.iter().map(|holder| holder.0)).take(SERIES.len()).collect();
+    let others = overview.holders > named.len() as u64;
+    let bands = named.len() + usize::from(others);
+    let rank: HashMap<IpAddr, usize> = named.iter().enumerate().map(|(n, &holder)| (holder, n)).collect();
     // Changes by column, holder, and proved or not; a stay counts in the columns whose end lies inside it.
     let mut changes = vec![vec![[0_i64; 2]; bands]; COLUMNS + 1];
-    let mut stay_in = |band: usize, part: usize, from: Timestamp, until: Option<Timestamp>| {
-        let mut change = |column: usize, by| {
-            if let Some(cell) = changes.get_mut(column).and_then(|bands| bands.get_mut(band)) {
-                cell[part] += by;
-            }
-        };
-        change(time.column(from, COLUMNS), 1);
-        if let Some(until) = until {
-            change(time.column(until, COLUMNS), -1);
+    stays.changes(last, |holder, part, ts, by| {
+        let band = holder.and_then(|holder| rank.get(&holder).copied()).unwrap_or(named.len());
+        let cell = changes.get_mut(time.column(ts, COLUMNS)).and_then(|bands| bands.get_mut(band));
+        if let Some(part) = cell.and_then(|parts| parts.get_mut(part)) {
+            *part += by;
         }
-    };
-    for (ip, stay, _) in stays {
-        let band = rank.get(ip).copied().unwrap_or(named);
-        let proved = proved_until(stay).min(stay.ended_ts.unwrap_or(last));
-        let measured = stay.ended_ts == Some(proved);
-        stay_in(band, 0, stay.entered_ts, Some(proved));
-        if !measured {
-            stay_in(band, 1, proved, stay.ended_ts);
-        }
-    }
+    });
     let mut now = vec![[0_i64; 2]; bands];
     let counts: Vec<Vec<[u64; 2]>> = changes
         .into_iter()
@@ -213,7 +175,7 @@ fn areas(
         scene.grid((LEFT, tick.at), (RIGHT, tick.at));
         scene.text((LEFT - 10.0, tick.at), Anchor::End, NOTE, tick.label);
     }
-    let color = |band: usize| SERIES.get(band).filter(|_| band < named).copied().unwrap_or(OTHERS);
+    let color = |band: usize| SERIES.get(band).filter(|_| band < named.len()).copied().unwrap_or(OTHERS);
     let mut below = vec![0_u64; COLUMNS];
     for band in 0..bands {
         for part in 0..2 {
@@ -232,7 +194,7 @@ fn areas(
         }
     }
     time_ticks(scene, &time, LEFT, RIGHT, BOTTOM);
-    legend(scene, stays, holders, named, &color);
+    legend(scene, overview, &named, &color);
 }
 
 /// Columns of one band; the assumed ones light and hatched.
@@ -244,23 +206,18 @@ fn area(scene: &mut Scene, columns: &[[f64; 4]], color: Rgb, assumed: bool) {
     }
 }
 
-fn legend(
-    scene: &mut Scene,
-    stays: &[(IpAddr, &TimeWaitRow, &ConnectionRow)],
-    holders: &[(IpAddr, u64)],
-    named: usize,
-    color: &dyn Fn(usize) -> Rgb,
-) {
+fn legend(scene: &mut Scene, overview: &TimeWaits, named: &[IpAddr], color: &dyn Fn(usize) -> Rgb) {
     let (left, right) = (904.0, 1176.0);
     scene.text((left, TOP - 14.0), Anchor::Start, NOTE, "held by");
     scene.text((right, TOP - 14.0), Anchor::End, NOTE, "stays");
     let mut y = TOP + 10.0;
-    let others = holders.get(named..).unwrap_or_default();
-    let rest = (!others.is_empty()).then(|| {
-        let label = format!("{} more", thousands(others.len() as u64));
-        (label, others.iter().map(|holder| holder.1).sum::<u64>())
+    let stays = |ip: IpAddr| overview.by_holder.iter().find(|holder| holder.0 == ip).map_or(0, |holder| holder.1);
+    let others = overview.holders.saturating_sub(named.len() as u64);
+    let rest = (others > 0).then(|| {
+        let shown: u64 = named.iter().map(|&ip| stays(ip)).sum();
+        (format!("{} more", thousands(others)), overview.stays.saturating_sub(shown))
     });
-    let lines = holders.iter().take(named).map(|(ip, count)| (ip.to_string(), *count)).chain(rest);
+    let lines = named.iter().map(|&ip| (ip.to_string(), stays(ip))).chain(rest);
     for (band, (label, count)) in lines.enumerate() {
         let count = thousands(count);
         let room = right - left - 20.0 - super::scene::width(&count, TEXT) - 12.0;
@@ -271,8 +228,7 @@ fn legend(
     }
     y += 16.0;
     scene.text((left, y), Anchor::Start, NOTE, "how they ended");
-    for &end in TimeWaitEnd::ALL {
-        let count = stays.iter().filter(|(_, stay, _)| stay.end == end).count() as u64;
+    for &(end, count) in &overview.ends {
         if count > 0 {
             y += 24.0;
             let words = match end {
@@ -286,10 +242,9 @@ fn legend(
             scene.text((right, y), Anchor::End, TEXT, thousands(count));
         }
     }
-    let restarts: u64 = stays.iter().map(|(_, stay, _)| u64::from(stay.restarts)).sum();
-    if restarts > 0 {
+    if overview.restarts > 0 {
         y += 24.0;
         scene.text((left, y), Anchor::Start, Font { color: MUTED, ..TEXT }, "restarts by repeated FINs");
-        scene.text((right, y), Anchor::End, TEXT, thousands(restarts));
+        scene.text((right, y), Anchor::End, TEXT, thousands(overview.restarts));
     }
 }

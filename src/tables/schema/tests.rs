@@ -73,14 +73,14 @@ fn fits<R: Row>(rows: &[R], files: &Files) {
                 Cell::Real(_) => column.kind == Kind::Real,
                 Cell::Flag(_) => column.kind == Kind::Flag,
                 Cell::Time(_) => column.kind == Kind::Time,
-                Cell::Text(_) | Cell::Shown(_) => column.kind == Kind::Text,
+                Cell::Word(_) | Cell::Text(_) | Cell::Shown(_) => column.kind == Kind::Text,
             };
             assert!(fits, "{}.{}", R::TABLE.name(), column.name);
         }
         assert_eq!(column.name.ends_with("_ts") || column.name == "ts", column.kind == Kind::Time, "{}", column.name);
     }
     for rows in [rows, &[]] {
-        let frame = frame(rows, files).unwrap();
+        let frame = frame(rows.iter(), files).unwrap();
         assert_eq!(frame.height(), rows.len());
         for (series, column) in frame.columns().iter().zip(R::columns()) {
             assert_eq!(series.name().as_str(), column.name);
@@ -99,7 +99,8 @@ fn fits<R: Row>(rows: &[R], files: &Files) {
 
 #[test]
 fn every_cell_fits_its_column_and_empty_frames_have_all_columns() {
-    let (tables, summary) = synthetic::run(Shape { connections: 200, ..Shape::default() });
+    let run = synthetic::run(Shape { connections: 200, ..Shape::default() });
+    let (tables, summary) = (run.tables(), run.summary);
     let files = Files::of(&summary.captures);
     fits(&tables.connections, &files);
     fits(&tables.transitions, &files);
@@ -116,7 +117,7 @@ fn every_cell_fits_its_column_and_empty_frames_have_all_columns() {
 #[test]
 fn a_frames_file_is_named_only_where_there_are_several() {
     use crate::tcp::segment::FrameId;
-    let (_, mut summary) = synthetic::run(Shape { connections: 1, ..Shape::default() });
+    let mut summary = synthetic::run(Shape { connections: 1, ..Shape::default() }).summary;
     assert_eq!(Files::of(&summary.captures).name(FrameId::new(0, 1)), None);
     let mut second = summary.captures[0].clone();
     second.path = "b.pcap".into();
