@@ -24,7 +24,8 @@ pub fn give_up(conn: &mut Connection, end: Timestamp) {
         let mut copies = conn.log.iter().rev().filter(|note| note.side == side && note.sent && repeated(note));
         let Some(last) = copies.next().map(|note| note.ts) else { continue };
         let Some(interval) = copies.next().map(|before| last.since(before.ts)).or(once) else { continue };
-        let (due, over) = (last.plus(interval).plus(interval), last.plus(interval).plus(interval).plus(interval));
+        let due = last.plus(interval).plus(interval);
+        let over = due.plus(interval);
         if interval.as_nanos() > 0 && over <= end {
             conn.life.add(side, Stimulus::GaveUp, due, None, Evidence::Assumed);
             conn.life.bound_last(side, |_| (None, Some(over)));

@@ -118,11 +118,28 @@ impl History {
 
     /// Takes a segment.
     pub fn add(&mut self, side: Side, seg: &Segment, outcome: &Outcome) {
-        let (syn, fin, rst) =
-            (seg.flags.has_all(Flags::SYN), seg.flags.has_all(Flags::FIN), seg.flags.has_all(Flags::RST));
         if seg.bad_checksum {
             self.tenfold(side, b'c', 0);
         }
+        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            self.add_control(side, seg);
+        } else if seg.payload_len > 0 {
+            self.once(side, b'd');
+        } else if seg.flags.has_all(Flags::ACK) {
+            self.once(side, b'a');
+        }
+        if outcome.retransmission {
+            self.tenfold(side, b't', 1);
+        }
+        if seg.window == 0 && seg.flags.has_all(Flags::ACK) && !seg.flags.has_any(Flags::SYN.or(Flags::RST)) {
+            self.tenfold(side, b'w', 2);
+        }
+    }
+
+    /// The letters of a segment with SYN, FIN or RST.
+    fn add_control(&mut self, side: Side, seg: &Segment) {
+        let (syn, fin, rst) =
+            (seg.flags.has_all(Flags::SYN), seg.flags.has_all(Flags::FIN), seg.flags.has_all(Flags::RST));
         if fin && rst {
             self.once(side, b'i');
         }
@@ -138,19 +155,6 @@ impl History {
         }
         if rst {
             self.numbered(side, b'r', 3, seg.seq);
-        }
-        if !(syn || fin || rst) {
-            if seg.payload_len > 0 {
-                self.once(side, b'd');
-            } else if seg.flags.has_all(Flags::ACK) {
-                self.once(side, b'a');
-            }
-        }
-        if outcome.retransmission {
-            self.tenfold(side, b't', 1);
-        }
-        if seg.window == 0 && !syn && !rst && seg.flags.has_all(Flags::ACK) {
-            self.tenfold(side, b'w', 2);
         }
     }
 

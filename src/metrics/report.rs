@@ -2,6 +2,7 @@
 
 use super::history::History;
 use super::rows::{AnomalyRow, Closing, ConnectionReport, ConnectionRow, TransitionRow, Waiting, Who};
+use super::teardown::Fins;
 use super::time_wait::Finish;
 use super::transfer::Transfer;
 use super::{accept_queue, give_up, handshake, teardown, time_wait};
@@ -36,12 +37,13 @@ pub fn report(
     bound_timers(conn);
     conn.life.settle_bounds();
 
-    let active_closer = teardown::active_closer(conn);
+    let fins = Fins::among(&conn.log);
+    let active_closer = teardown::active_closer(conn, fins);
     let closing = match finish {
         Finish::Evicted(_) => Closing::Evicted,
         _ => teardown::closing(conn, active_closer),
     };
-    let fin_retransmissions = teardown::fin_retransmissions(conn);
+    let fin_retransmissions = teardown::fin_retransmissions(conn, fins);
     let closed = each(|side| conn.end(side).fin_end.is_some());
     let reset = each(|side| conn.reset.is_some_and(|reset| reset.side == side && !reset.after_close));
     let established = Side::BOTH.iter().any(|&side| conn.life.entry(side, State::Established).is_some());

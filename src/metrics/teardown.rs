@@ -8,19 +8,33 @@ use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
 use crate::time::Timestamp;
 
-/// The segment that first shows that a side has sent its FIN, with its place in the log, for each side.
-fn first_fins(conn: &Connection) -> [Option<(usize, &Note)>; 2] {
-    let mut fins = [None; 2];
-    for (index, note) in conn.log.iter().enumerate().filter(|(_, note)| note.snd.has(Stimulus::SndFin)) {
-        fins[note.side.index()].get_or_insert((index, note));
+/// What the notes show of FINs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fins<'a> {
+    /// The segment that first shows that a side has sent its FIN, with its place in the log, for each side.
+    first: [Option<(usize, &'a Note)>; 2],
+    /// One came again.
+    repeated: bool,
+}
+
+impl<'a> Fins<'a> {
+    /// Among the notes of a connection.
+    pub fn among(log: &'a [Note]) -> Self {
+        let mut fins = Self::default();
+        for (index, note) in log.iter().enumerate() {
+            if note.snd.has(Stimulus::SndFin) {
+                fins.first[note.side.index()].get_or_insert((index, note));
+            }
+            fins.repeated |= note.repeat && note.is_fin();
+        }
+        fins
     }
-    fins
 }
 
 /// Who sent its FIN first; `Both` when neither had the other's.
-pub fn active_closer(conn: &Connection) -> Option<ActiveCloser> {
+pub fn active_closer(conn: &Connection, fins: Fins) -> Option<ActiveCloser> {
     let by = |side| if side == Side::Client { ActiveCloser::Client } else { ActiveCloser::Server };
-    match first_fins(conn) {
+    match fins.first {
         [None, None] => None,
         [Some(_), None] => Some(ActiveCloser::Client),
         [None, Some(_)] => Some(ActiveCloser::Server),
@@ -62,8 +76,8 @@ pub fn close_wait_ns(conn: &Connection, side: Side, end: Timestamp) -> Option<i6
 }
 
 /// A row for each repeat of a FIN, the client's first.
-pub fn fin_retransmissions(conn: &Connection) -> Vec<FinRetransmissionRow> {
-    if !conn.log.iter().any(|note| note.is_fin() && note.repeat) {
+pub fn fin_retransmissions(conn: &Connection, fins: Fins) -> Vec<FinRetransmissionRow> {
+    if !fins.repeated {
         return Vec::new();
     }
     Side::BOTH.into_iter().flat_map(|side| repeats(conn, side)).collect()

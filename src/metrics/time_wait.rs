@@ -3,6 +3,7 @@
 
 use super::rows::{TimeWaitEnd, TimeWaitRow};
 use crate::tcp::connection::Connection;
+use crate::tcp::life::Step;
 use crate::tcp::log::{Acted, Note};
 use crate::tcp::segment::FrameId;
 use crate::tcp::state::{Evidence, Side, State};
@@ -36,20 +37,23 @@ impl Finish {
     }
 }
 
-/// The repeated FINs that restarted `side`'s TIME_WAIT: those that arrived, as far as can be told, and after which it still acknowledged.
-fn restarts(conn: &Connection, side: Side, entry: usize) -> impl Iterator<Item = &Note> {
-    let since = conn.log.get(entry + 1..).unwrap_or_default();
-    let last_ack = since.iter().rposition(|note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin)).unwrap_or(0);
-    since[..last_ack]
+/// How many repeated FINs restarted `side`'s TIME_WAIT, and when the latest passed: those that arrived, as far as can be told, and after which
+/// it still acknowledged.
+fn restarts(conn: &Connection, side: Side, entered: &Step) -> (u32, Option<Timestamp>) {
+    let since = entered.note.and_then(|entry| conn.log.get(entry + 1..)).unwrap_or_default();
+    let acks = |note: &Note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin);
+    let acked = &since[..since.iter().rposition(acks).unwrap_or(0)];
+    acked
         .iter()
-        .filter(move |note| note.to == side && note.is_fin() && note.repeat && note.acted == Acted::Believed)
+        .filter(|note| note.to == side && note.is_fin() && note.repeat && note.acted == Acted::Believed)
+        .fold((0, None), |(count, last), fin| (count + 1, last.max(Some(fin.ts))))
 }
 
 /// When the assumed time runs out: counted from the entry, from the last restart, and never before a sign of life.
 pub fn deadline(conn: &Connection, side: Side, assumed: Span) -> Option<Timestamp> {
-    let step = conn.life.last_step(side).filter(|step| step.to == State::TimeWait)?;
-    let restarted = step.note.and_then(|entry| restarts(conn, side, entry).map(|fin| fin.ts).max());
-    let from = restarted.map_or(step.ts, |ts| ts.max(step.ts));
+    let entered = conn.life.last_step(side).filter(|step| step.to == State::TimeWait)?;
+    let (_, last_restart) = restarts(conn, side, entered);
+    let from = last_restart.map_or(entered.ts, |ts| ts.max(entered.ts));
     Some(from.plus(assumed).max(conn.end(side).last_sent.unwrap_or(Timestamp::MIN)))
 }
 
@@ -92,8 +96,7 @@ fn stay(conn: &Connection, side: Side, entry: usize, assumed: Span) -> TimeWaitR
     let steps = conn.life.steps(side);
     let entered = &steps[entry];
     let left = steps.get(entry + 1);
-    let restarts = || entered.note.into_iter().flat_map(|note| restarts(conn, side, note));
-    let last_restart_ts = restarts().map(|fin| fin.ts).max();
+    let (restarts, last_restart_ts) = restarts(conn, side, entered);
     let proof_of_life_ts = conn.end(side).last_sent.filter(|&ts| ts >= entered.ts);
     let end = match left.map(|step| step.stimulus) {
         None => TimeWaitEnd::CaptureEnd,
@@ -108,7 +111,7 @@ fn stay(conn: &Connection, side: Side, entry: usize, assumed: Span) -> TimeWaitR
         conn_id: 0,
         side,
         entered_ts: entered.ts,
-        restarts: restarts().count() as u32,
+        restarts,
         last_restart_ts,
         proof_of_life_ts,
         ended_ts: left.map(|step| step.ts),

@@ -63,17 +63,19 @@ impl Transfer {
         self.last_frame = seg.frame;
         self.packets[i] += 1;
         self.wire_bytes[i] += u64::from(seg.ip_len);
-        self.payload_bytes[i] += outcome.new_bytes;
-        if outcome.new_bytes > 0 && self.first_byte_ts[i].is_none() {
-            self.first_byte_ts[i] = Some(seg.ts);
+        if outcome.new_bytes > 0 {
+            self.payload_bytes[i] += outcome.new_bytes;
+            self.first_byte_ts[i].get_or_insert(seg.ts);
         }
         self.retransmissions[i] += u64::from(outcome.retransmission);
         self.capture_copies[i] += u64::from(outcome.copy == Some(Copy::Tap));
-        let (syn, syn_ack) = (seg.flags.is_bare_syn(), seg.flags.is_syn_ack());
-        self.syns[i] += u64::from(syn);
-        self.syn_acks[i] += u64::from(syn_ack);
-        self.syn_repeats[i] += u64::from(syn && outcome.repeat);
-        self.syn_ack_repeats[i] += u64::from(syn_ack && outcome.repeat);
+        if seg.flags.is_bare_syn() {
+            self.syns[i] += 1;
+            self.syn_repeats[i] += u64::from(outcome.repeat);
+        } else if seg.flags.is_syn_ack() {
+            self.syn_acks[i] += 1;
+            self.syn_ack_repeats[i] += u64::from(outcome.repeat);
+        }
     }
 
     /// The roles turned out to be the other way round.
