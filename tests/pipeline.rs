@@ -10,6 +10,7 @@ use finwait::metrics::rows::Tables;
 use finwait::pipeline::engine::{Analysis, Options};
 use finwait::pipeline::interrupt::Interrupt;
 use finwait::pipeline::offline::{self, Inputs};
+use finwait::pipeline::period::Period;
 use finwait::time::{Span, Timestamp};
 use tempfile::TempDir;
 
@@ -20,6 +21,7 @@ fn options(threads: usize) -> Options {
         verify_checksums: true,
         bucket: None,
         port_range: PortRange::default(),
+        period: Period::default(),
         bpf: None,
     }
 }

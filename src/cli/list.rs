@@ -17,8 +17,8 @@ use crate::tables::schema::Row;
 pub fn run(args: &ListArgs, settings: &Settings) -> Result<Status, Error> {
     let condition = args.condition.as_deref().map(parse).transpose()?;
     let interrupt = Interrupt::listen(console::last_warning);
+    let options = outcome::options_in(&args.analysis, &args.period)?;
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
-    let options = outcome::options(&args.analysis);
     let finished = offline::run(inputs, options, &interrupt, settings.progress)?;
     let summary = &finished.analysis.summary;
     let status = outcome::judge(summary, &finished.stopped, "")?;

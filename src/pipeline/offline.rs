@@ -8,12 +8,12 @@ use super::progress::Progress;
 use super::sink::Kept;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
-use crate::capture::{CaptureError, Info, Merge, Merged, Savefile, Source};
+use crate::capture::{CaptureError, Flow, Info, Merge, Savefile, Source};
 use crate::error::Error;
 use crate::metrics::rows::CaptureInfo;
 
-/// Packets between two looks at the clock and at Ctrl-C.
-const LOOK_EVERY: u64 = 1024;
+/// Packets between two looks at the clock and at Ctrl-C, at most; before a wait for more of them there is one in any case.
+const LOOK_EVERY: usize = 1024;
 
 /// Captures of one run that are open, in the order of the command line; what could not be opened stays as its error.
 pub struct Inputs {
@@ -66,7 +66,7 @@ pub struct Finished {
 ///
 /// # Errors
 ///
-/// When the system gives no thread.
+/// When the system gives no thread, and when nothing can lie in the period that was asked for.
 pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
     let mut engine = Engine::start(options, Kept::default(), false).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
@@ -92,21 +92,22 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
     let mut merge = Merge::new(sources);
     let mut interrupted = false;
     loop {
-        match merge.poll() {
-            Merged::Packet(index, packet) => {
-                let file = files.get(index).copied().unwrap_or_default();
-                engine.packet(file, &packet);
-            }
-            Merged::Quiet => {}
-            Merged::End => break,
+        let mut useful = true;
+        let flow = merge.each(LOOK_EVERY, |index, packet| {
+            let file = files.get(index).copied().unwrap_or_default();
+            useful &= engine.packet(file, packet);
+        });
+        if let Some(said) = engine.contradiction() {
+            return Err(Error::Request(said));
         }
-        if engine.packets() % LOOK_EVERY == 0 {
-            if interrupt.count() >= patience {
-                interrupted = true;
-                break;
-            }
-            progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
+        if flow == Flow::End || !useful {
+            break;
         }
+        if interrupt.count() >= patience {
+            interrupted = true;
+            break;
+        }
+        progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
     }
     drop(progress);
 

@@ -139,16 +139,16 @@ impl<S: Sink + 'static> Shards<S> {
 
     /// Takes a segment, in the order of the capture.
     #[inline]
-    pub fn segment(&mut self, addressed: &Addressed) {
+    pub fn segment(&mut self, addressed: Addressed) {
         match &mut self.front {
             Front::Here { tracker, segments } => {
-                segments.push(*addressed);
+                segments.push(addressed);
                 if segments.len() == OWN_BATCH {
                     tracker.feed_all(segments);
                     segments.clear();
                 }
             }
-            Front::Threads(shards) => route(shards, addressed.src, addressed.dst, Item::Segment(*addressed)),
+            Front::Threads(shards) => route(shards, addressed.src, addressed.dst, Item::Segment(addressed)),
         }
     }
 
