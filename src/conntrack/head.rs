@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::key::FlowKey;
+use super::key::{Direction, FlowKey};
 use super::packed::{Base, Packed};
 use crate::tcp::segment::{FrameId, HostPort, Segment};
 use crate::time::Timestamp;
@@ -31,16 +31,25 @@ pub struct Key {
 }
 
 impl Key {
-    /// Of a [`FlowKey`], whose ends are of one family.
+    /// Of a segment from `src` to `dst`, ends of one family, and which way it went: the same as [`FlowKey::new`] says, in words.
     #[inline]
-    pub fn of(key: &FlowKey) -> Self {
+    pub fn of(src: &HostPort, dst: &HostPort) -> (Self, Direction) {
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.ip, dst.ip) {
+            let [from, to] =
+                [(from, src.port), (to, dst.port)].map(|(ip, port)| u64::from(ip.to_bits()) << 16 | u64::from(port));
+            let (low, high) = (from.min(to), from.max(to));
+            let ports = (low as u32) << 16 | high as u32 & 0xffff;
+            let key = Self { low: [0, low >> 16], high: [0, high >> 16], ports, v6: false };
+            return (key, if from <= to { Direction::Up } else { Direction::Down });
+        }
         let words = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => [0, u64::from(ip.to_bits())],
             IpAddr::V6(ip) => [(ip.to_bits() >> 64) as u64, ip.to_bits() as u64],
         };
+        let (key, direction) = FlowKey::new(*src, *dst);
         let [low, high] = key.ends();
         let ports = u32::from(low.port) << 16 | u32::from(high.port);
-        Self { low: words(low.ip), high: words(high.ip), ports, v6: low.ip.is_ipv6() || high.ip.is_ipv6() }
+        (Self { low: words(low.ip), high: words(high.ip), ports, v6: true }, direction)
     }
 
     /// The 4-tuple again.
@@ -124,6 +133,17 @@ impl Head {
         self.place |= 1 | if is_syn { Self::ONLY_SYNS } else { 0 };
     }
 
+    /// Is it of this 4-tuple?
+    #[inline]
+    pub fn is_of(&self, key: &Key) -> bool {
+        let differ = |a: [u64; 2], b: [u64; 2]| (a[0] ^ b[0]) | (a[1] ^ b[1]);
+        let family = self.is(Self::V6) != key.v6;
+        differ(self.low, key.low)
+            | differ(self.high, key.high)
+            | u64::from((self.ports ^ key.ports) | u32::from(family))
+            == 0
+    }
+
     /// Whose it is.
     #[inline]
     pub fn key(&self) -> Key {
@@ -184,15 +204,25 @@ mod tests {
     #[test]
     fn a_key_comes_out_again_and_families_differ() {
         let end = |text: &str| text.parse::<std::net::SocketAddr>().map(|s| HostPort::new(s.ip(), s.port())).unwrap();
-        let keys =
-            ["10.0.0.1:5 10.0.0.2:7", "[::a00:1]:5 [::a00:2]:7", "[2001:db8::1]:5 [2001:db8::2]:9"].map(|text| {
-                let (a, b) = text.split_once(' ').unwrap();
-                FlowKey::new(end(a), end(b)).0
-            });
-        let words = keys.map(|key| Key::of(&key));
-        assert_eq!(words.map(|words| words.flow_key()), keys);
-        assert_ne!(words[0], words[1]);
-        let seeds = [1, 2, 3, 4];
-        assert_ne!(words[0].hash(&seeds), words[2].hash(&seeds));
+        let texts = [
+            "10.0.0.1:5 10.0.0.2:7",
+            "10.0.0.1:5 10.0.0.1:4",
+            "10.0.0.1:5 10.0.0.1:5",
+            "[::a00:1]:5 [::a00:2]:7",
+            "[2001:db8::1]:5 [2001:db8::2]:9",
+        ];
+        let mut seen = Vec::new();
+        for text in texts {
+            let (a, b) = text.split_once(' ').map(|(a, b)| (end(a), end(b))).unwrap();
+            for (src, dst) in [(a, b), (b, a)] {
+                let (words, way) = Key::of(&src, &dst);
+                assert_eq!((words.flow_key(), way), FlowKey::new(src, dst));
+                assert_eq!(words.is_self(), a == b);
+                seen.push((words, words.hash(&[1, 2, 3, 4])));
+            }
+        }
+        assert!(seen.chunks(2).all(|both| both[0] == both[1]));
+        let distinct: std::collections::HashSet<u64> = seen.iter().map(|entry| entry.1).collect();
+        assert_eq!(distinct.len(), texts.len());
     }
 }

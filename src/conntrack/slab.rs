@@ -8,7 +8,9 @@ const BLOCK: usize = 1 << 12;
 /// Values by number. A number is given to another value once its own was taken out.
 #[derive(Debug)]
 pub struct Slab<T> {
-    blocks: Vec<Vec<T>>,
+    blocks: Vec<Box<[T; BLOCK]>>,
+    /// Places that were ever used.
+    used: usize,
     /// Numbers whose values were taken out.
     free: Vec<u32>,
     len: usize,
@@ -17,7 +19,7 @@ pub struct Slab<T> {
 impl<T: Default> Slab<T> {
     /// An empty one.
     pub const fn new() -> Self {
-        Self { blocks: Vec::new(), free: Vec::new(), len: 0 }
+        Self { blocks: Vec::new(), used: 0, free: Vec::new(), len: 0 }
     }
 
     /// Values held.
@@ -37,13 +39,15 @@ impl<T: Default> Slab<T> {
     }
 
     fn append(&mut self, value: T) -> u32 {
-        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
-            self.blocks.push(Vec::with_capacity(BLOCK));
+        if self.used == self.blocks.len() * BLOCK {
+            let block: Vec<T> = (0..BLOCK).map(|_| T::default()).collect();
+            // A block has as many places as it was just given.
+            self.blocks.extend(block.into_boxed_slice().try_into().ok());
         }
-        let whole = self.blocks.len() - 1;
-        let block = &mut self.blocks[whole];
-        block.push(value);
-        (whole * BLOCK + block.len() - 1) as u32
+        let number = self.used as u32;
+        self.used += 1;
+        *self.get_mut(number) = value;
+        number
     }
 
     /// Takes a value out.
@@ -68,7 +72,7 @@ impl<T: Default> Slab<T> {
 
     /// Every place, free ones too: those hold defaults.
     pub fn places(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0..).zip(self.blocks.iter().flatten())
+        (0..).zip(self.blocks.iter().flat_map(|block| block.iter())).take(self.used)
     }
 }
 

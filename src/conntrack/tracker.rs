@@ -10,7 +10,7 @@ use super::ended::{Closed, Ended, Teller};
 use super::flow::Flow;
 use super::head::{Chunk, Head, IN_CHUNK, Key};
 use super::index::Index;
-use super::key::{Direction, FlowKey};
+use super::key::Direction;
 use super::packed::{Base, Packed};
 use super::prefetch::prefetch;
 use super::slab::Slab;
@@ -88,8 +88,7 @@ impl Tracker {
         let mut wanted = [Wanted::default(); FETCHED];
         for some in segments.chunks(FETCHED) {
             for (wanted, addressed) in wanted.iter_mut().zip(some) {
-                let (key, direction) = FlowKey::new(addressed.src, addressed.dst);
-                let key = Key::of(&key);
+                let (key, direction) = Key::of(&addressed.src, &addressed.dst);
                 *wanted = Wanted { key, hash: key.hash(&self.seeds), down: direction == Direction::Down };
                 prefetch(self.index.home(wanted.hash));
             }
@@ -119,7 +118,7 @@ impl Tracker {
     #[inline]
     fn feed_one(&mut self, addressed: &Addressed, wanted: &Wanted) {
         let heads = &self.heads;
-        match self.index.find(wanted.hash, |number| heads.get(number).key() == wanted.key) {
+        match self.index.find(wanted.hash, |number| heads.get(number).is_of(&wanted.key)) {
             Some(number) => self.feed_known(number, addressed, wanted),
             None => self.begin(addressed, wanted),
         }
@@ -283,17 +282,13 @@ impl Tracker {
 
     /// Takes an ICMP error that quotes a segment.
     pub fn undelivered(&mut self, icmp: &Undelivered) {
-        let (key, direction) = FlowKey::new(icmp.src, icmp.dst);
-        let Some(number) = self.number(&key) else { return };
+        let (key, direction) = Key::of(&icmp.src, &icmp.dst);
+        let found = self.index.find(key.hash(&self.seeds), |number| self.heads.get(number).is_of(&key));
+        let Some(number) = found else { return };
         self.unpack(number);
         if let Some(flow) = self.unpacked.get_mut(self.heads.get(number).last) {
             flow.undelivered(icmp, direction);
         }
-    }
-
-    fn number(&self, key: &FlowKey) -> Option<u32> {
-        let key = Key::of(key);
-        self.index.find(key.hash(&self.seeds), |number| self.heads.get(number).key() == key)
     }
 
     /// How many connections were given up so far.

@@ -222,7 +222,7 @@ impl Connection {
             end.spoke |= !seg.flags.has_all(Flags::SYN);
             end.window_closed |= seg.window == 0 && !seg.flags.has_all(Flags::SYN);
             let peers = self.end(self.peer(side)).timestamps;
-            self.end_mut(side).timestamps.take(seg, peers);
+            self.end_mut(side).timestamps.take(seg, &peers);
             self.prove(side, seg);
         }
         let end = self.end_mut(side);
@@ -379,16 +379,15 @@ impl Connection {
         let belongs = self.midstream || self.end(side).iss.is_some() || self.end(peer).syn_acceptably_acked(ack);
         if belongs {
             let end = self.end_mut(peer);
-            if end.syn_ack
-                && end.syn_covered_by(ack)
-                && let Some(free) = end.syn_ack_covered.iter_mut().find(|ts| ts.is_none())
-            {
-                *free = Some(seg.ts);
-            }
+            end.covered(ack, seg.ts);
             end.acked(ack, seg);
             if matches!(end.syn_ack_covered, [Some(_), None]) {
                 self.bound_syn(side);
             }
+        }
+        // The rest is about the peer's FIN.
+        if self.end(peer).fin_end.is_none() {
+            return;
         }
         self.arrived_out_of_order(side, seg, ack);
         self.doubt_fin_below(side, seg, ack);
@@ -460,7 +459,7 @@ impl Connection {
     }
 
     /// What this segment proves of its own sender's past.
-    fn prove(&mut self, side: Side, seg: &Segment) {
+    pub(super) fn prove(&mut self, side: Side, seg: &Segment) {
         if self.life.unconfirmed(side) {
             let (own, peer) = (self.end(side), self.end(self.peer(side)));
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);

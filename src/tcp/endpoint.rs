@@ -114,7 +114,9 @@ pub struct Endpoint {
     /// It took about that long more than once.
     pub nearest_twice: bool,
     advances: [Option<(SeqNum, Timestamp)>; ADVANCES],
-    recent: [Option<(u64, Timestamp)>; FINGERPRINTS],
+    /// Fingerprints of its latest packets, 0 for none, and when they passed.
+    recent: [u64; FINGERPRINTS],
+    recent_ts: [Timestamp; FINGERPRINTS],
     newest: u8,
     /// Its SYN or SYN-ACK was recorded twice.
     doubled: bool,
@@ -133,8 +135,10 @@ impl Endpoint {
     /// Is this the same packet as one of its latest? Remembers it if not.
     pub fn copy_of_recent(&mut self, seg: &Segment) -> Option<Copy> {
         let (print, numbered) = fingerprint(seg);
-        let seen = self.recent.iter().flatten().find(|(known, _)| *known == print);
-        if let Some(&(_, ts)) = seen {
+        // Nearly always none is the same, which shows in one look at all of them.
+        let same = |known: &u64| *known == print;
+        if self.recent.iter().fold(false, |any, known| any | same(known)) {
+            let ts = self.recent_ts[self.recent.iter().position(same).unwrap_or_default()];
             let apart = Span::from_nanos(seg.ts.since(ts).as_nanos().saturating_abs());
             let copy = match numbered {
                 true if apart <= TAP_COPY => Some(Copy::Tap),
@@ -156,7 +160,8 @@ impl Endpoint {
             }
         }
         self.newest = (self.newest + 1) % FINGERPRINTS as u8;
-        self.recent[usize::from(self.newest)] = Some((print, seg.ts));
+        let newest = usize::from(self.newest) % FINGERPRINTS;
+        (self.recent[newest], self.recent_ts[newest]) = (print, seg.ts);
         None
     }
 
@@ -223,8 +228,8 @@ impl Endpoint {
             return false;
         }
         self.snd_nxt = Some((end, position));
-        self.advances.rotate_right(1);
-        self.advances[0] = Some((end, ts));
+        let [first, second, third, _] = self.advances;
+        self.advances = [Some((end, ts)), first, second, third];
         true
     }
 
@@ -261,6 +266,17 @@ impl Endpoint {
     pub fn last_advance(&self, ack: SeqNum) -> Option<Timestamp> {
         let (end, ts) = self.advances[0]?;
         (end == ack && self.snd_una != Some(ack)).then_some(ts)
+    }
+
+    /// The peer acknowledged `ack` at `ts`: is it one of the first two packets that cover its SYN-ACK?
+    pub fn covered(&mut self, ack: SeqNum, ts: Timestamp) {
+        if self.syn_ack
+            && self.syn_ack_covered[1].is_none()
+            && self.syn_covered_by(ack)
+            && let Some(free) = self.syn_ack_covered.iter_mut().find(|ts| ts.is_none())
+        {
+            *free = Some(ts);
+        }
     }
 
     /// The peer acknowledged up to `ack` with `seg`.
@@ -386,5 +402,5 @@ fn fingerprint(seg: &Segment) -> (u64, bool) {
         u64::from(seg.flags.or(Flags::PSH).bits()),
     ];
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
-    (words.into_iter().fold(0x9e37_79b9_7f4a_7c15, mix), id.is_some())
+    (words.into_iter().fold(0x9e37_79b9_7f4a_7c15, mix).max(1), id.is_some())
 }

@@ -394,12 +394,3 @@ impl Life {
         }
     }
 }
-
-impl Stimuli {
-    /// What a sender goes through, in the order in which one segment shows it.
-    pub fn sent(self) -> impl Iterator<Item = Stimulus> {
-        [Stimulus::SndSyn, Stimulus::SndSynAck, Stimulus::SndAck, Stimulus::SndFin, Stimulus::SndRst]
-            .into_iter()
-            .filter(move |stimulus| self.has(*stimulus))
-    }
-}

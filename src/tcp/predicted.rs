@@ -6,6 +6,7 @@
 
 use super::connection::{Connection, Outcome};
 use super::endpoint::Endpoint;
+use super::life::Step;
 use super::segment::{Flags, Segment};
 use super::state::{Side, State};
 use super::transition::Stimulus;
@@ -26,23 +27,15 @@ impl Connection {
         let nothing_odd = |end: &Endpoint| {
             end.fin_end.is_none() && !end.fin_waits && end.acked_unseen.is_none() && end.ahead.is_none()
         };
-        // Its note would have its proof, or be the second to acknowledge the handshake.
-        let proved = self.log.iter().rfind(|note| note.side == side).is_none_or(|note| note.proof.is_some());
-        let opened = !peer.syn_ack || peer.syn_ack_covered[1].is_some();
-        let crossed = self
-            .life
-            .steps(side)
-            .iter()
-            .any(|step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent));
+        let crossed =
+            |step: &Step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent) && !own.syn_ack;
         nothing_odd(own)
             && nothing_odd(peer)
             && !peer.syn_unanswered
             && !peer.fin_unanswered
             && own.snd_nxt().is_some()
-            && proved
-            && opened
-            && !crossed
-            && !self.life.unconfirmed(side)
+            && (self.midstream || own.iss.is_some())
+            && !self.life.steps(side).iter().any(crossed)
     }
 
     /// Does this segment only move numbers on?
@@ -81,21 +74,24 @@ impl Connection {
             own.answered_within(seg.ts.since(sent));
         }
         own.rcv_nxt = Some(ack);
+        peer.covered(ack, seg.ts);
         peer.acked(ack, seg);
+        if matches!(peer.syn_ack_covered, [Some(_), None]) {
+            self.bound_syn(side);
+        }
+        let own = self.end_mut(side);
         let has_data = u16::from(seg.payload_len > 0);
         own.flight = if own.snd_una == own.snd_nxt() { has_data } else { own.flight.saturating_add(has_data) };
-        let new_bytes = if seg.payload_len > 0 {
-            own.advance(seg.seq, seg.end(), seg.ts);
-            let start = own.position(seg.seq).0;
-            own.sent.insert(start, start + u64::from(seg.payload_len))
-        } else {
-            0
-        };
+        let new_bytes = if seg.payload_len > 0 { self.take_bytes(side, seg) } else { 0 };
+        let [client, server] = &mut self.ends;
+        let (own, peer) = if side == Side::Client { (client, server) } else { (server, client) };
         (own.last_seen, own.last_sent) = (Some(seg.ts), Some(seg.ts));
         own.window = seg.window;
         own.spoke = true;
         own.window_closed |= seg.window == 0;
-        own.timestamps.take(seg, peer.timestamps);
+        own.timestamps.take(seg, &peer.timestamps);
+        self.prove(side, seg);
+        let own = self.end_mut(side);
         own.last_id = seg.ip_id.filter(|&id| id != 0).or(own.last_id);
         Outcome { new_bytes, ..Outcome::default() }
     }

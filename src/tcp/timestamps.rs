@@ -34,7 +34,7 @@ pub struct Timestamps {
 
 impl Timestamps {
     /// It sent `seg`; `peer` has sent so far what can be echoed.
-    pub fn take(&mut self, seg: &Segment, peer: Self) {
+    pub fn take(&mut self, seg: &Segment, peer: &Self) {
         let Some((value, echo)) = seg.options.timestamps else { return };
         self.first.get_or_insert((value, seg.ts));
         if self.fastest.is_none_or(|(old, at)| seg.ts.since(at).as_nanos() < ticks_between(old, value)) {
@@ -54,7 +54,7 @@ impl Timestamps {
 
     /// Was `seg` made before the newest that the endpoint sent? One without a timestamp, where they were agreed on, has some other
     /// origin (RFC 7323 3.2). `None`: no timestamps tell.
-    pub fn older(self, seg: &Segment) -> Option<bool> {
+    pub fn older(&self, seg: &Segment) -> Option<bool> {
         match (seg.options.timestamps, self.value) {
             (Some((value, _)), Some(newest)) => Some(SeqNum::new(newest).is_after(SeqNum::new(value))),
             (None, Some(_)) if self.agreed => Some(true),
@@ -63,7 +63,7 @@ impl Timestamps {
     }
 
     /// Was `seg` under way to the tap for longer than others, by more than a tick?
-    pub fn came_slowly(self, seg: &Segment) -> bool {
+    pub fn came_slowly(&self, seg: &Segment) -> bool {
         match (seg.options.timestamps, self.fastest) {
             (Some((value, _)), Some((old, at))) => {
                 seg.ts.since(at).as_nanos() > ticks_between(old, value).saturating_add(TICK.as_nanos() * 2)
@@ -81,7 +81,7 @@ impl Timestamps {
     }
 
     /// The endpoint cannot have made `seg` before, by its own clock, if that was seen to tick in milliseconds.
-    pub fn made_after(self, seg: &Segment) -> Option<Timestamp> {
+    pub fn made_after(&self, seg: &Segment) -> Option<Timestamp> {
         let ((value, _), (from, since)) = (seg.options.timestamps?, self.anchor?);
         let (first, seen) = self.first?;
         let (ticked, elapsed) = (ticks_between(first, value), seg.ts.since(seen).as_nanos());
@@ -92,7 +92,7 @@ impl Timestamps {
     }
 
     /// The endpoint cannot have stamped `value`, of an earlier segment than the anchor's, before, if its clock counts milliseconds.
-    pub fn stamped_after(self, value: u32) -> Option<Timestamp> {
+    pub fn stamped_after(&self, value: u32) -> Option<Timestamp> {
         let (from, since) = self.anchor?;
         let span = ticks_between(from, value) - TICK.as_nanos();
         (span < 0).then(|| since.plus(Span::from_nanos(span + span / DRIFT)))
@@ -100,7 +100,7 @@ impl Timestamps {
 
     /// Would a packet that the endpoint makes `apart` after another with the same TSval carry a newer one? Only known once its
     /// clock was seen to run: by at least a tick in half of `apart`.
-    pub fn would_have_ticked(self, at: Timestamp, apart: Span) -> bool {
+    pub fn would_have_ticked(&self, at: Timestamp, apart: Span) -> bool {
         let (Some((first, since)), Some(value)) = (self.first, self.value) else { return false };
         let ticks = i128::from(SeqNum::new(value).offset_from(SeqNum::new(first)));
         let elapsed = i128::from(at.since(since).as_nanos());
@@ -108,7 +108,7 @@ impl Timestamps {
     }
 
     /// Would the endpoint throw `seg` away as too old (PAWS, RFC 7323 5.3)? It has shown a newer TS.Recent by echoing it.
-    pub fn reject(self, seg: &Segment) -> bool {
+    pub fn reject(&self, seg: &Segment) -> bool {
         match (seg.options.timestamps, self.echo) {
             (Some((value, _)), Some(recent)) => {
                 !seg.flags.has_any(Flags::RST.or(Flags::SYN)) && SeqNum::new(recent).is_after(SeqNum::new(value))

@@ -3,7 +3,8 @@
 
 use super::state::State::{self, *};
 
-/// What happens to an endpoint. `Snd…`: it sends; `Rcv…`: it receives something that it accepts.
+/// What happens to an endpoint. `Snd…`: it sends; `Rcv…`: it receives something that it accepts. In the order in which one segment shows
+/// them: to its sender, then, as RFC 9293 3.10.7 checks it, to its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Stimulus {
@@ -17,6 +18,10 @@ pub enum Stimulus {
     SndFin,
     /// It gives up with an RST.
     SndRst,
+    /// An ICMP error says that its SYN could not be delivered.
+    RcvUnreachable,
+    /// An RST that it accepts reaches it.
+    RcvRst,
     /// A SYN without ACK reaches it.
     RcvSyn,
     /// A SYN,ACK that acknowledges its SYN reaches it.
@@ -27,10 +32,6 @@ pub enum Stimulus {
     RcvAckOfFin,
     /// The peer's FIN reaches it and nothing before it is missing.
     RcvFin,
-    /// An RST that it accepts reaches it.
-    RcvRst,
-    /// An ICMP error says that its SYN could not be delivered.
-    RcvUnreachable,
     /// A new incarnation of the 4-tuple takes its place.
     Reused,
     /// The TIME-WAIT timer runs out.
@@ -49,13 +50,13 @@ impl Stimulus {
         SndAck,
         SndFin,
         SndRst,
+        RcvUnreachable,
+        RcvRst,
         RcvSyn,
         RcvSynAck,
         RcvAckOfSyn,
         RcvAckOfFin,
         RcvFin,
-        RcvRst,
-        RcvUnreachable,
         Reused,
         TwoMsl,
         GaveUp,
@@ -87,15 +88,15 @@ impl Stimulus {
     }
 }
 
-/// A set of stimuli, given out in the order in which RFC 9293 3.10.7 checks a segment: RST, SYN, ACK, FIN.
+/// A set of stimuli, given out in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stimuli(u16);
 
 impl Stimuli {
-    const IN_RFC_ORDER: [Stimulus; 7] = [RcvUnreachable, RcvRst, RcvSyn, RcvSynAck, RcvAckOfSyn, RcvAckOfFin, RcvFin];
-
     /// None.
     pub const NONE: Self = Self(0);
+    /// Those of a receiver.
+    const RECEIVED: u16 = !(RcvUnreachable.bit() - 1) & (Reused.bit() - 1);
 
     /// With `stimulus` too.
     pub const fn with(self, stimulus: Stimulus) -> Self {
@@ -108,6 +109,7 @@ impl Stimuli {
     }
 
     /// Is `stimulus` among them?
+    #[inline]
     pub const fn has(self, stimulus: Stimulus) -> bool {
         self.0 & stimulus.bit() != 0
     }
@@ -118,8 +120,24 @@ impl Stimuli {
     }
 
     /// What a receiver goes through, in the RFC's order.
+    #[inline]
     pub fn received(self) -> impl Iterator<Item = Stimulus> {
-        Self::IN_RFC_ORDER.into_iter().filter(move |stimulus| self.has(*stimulus))
+        Self(self.0 & Self::RECEIVED).each()
+    }
+
+    /// What a sender goes through.
+    #[inline]
+    pub fn sent(self) -> impl Iterator<Item = Stimulus> {
+        Self(self.0 & (RcvUnreachable.bit() - 1)).each()
+    }
+
+    fn each(self) -> impl Iterator<Item = Stimulus> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = Stimulus::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*next)
+        })
     }
 }
 
@@ -194,12 +212,35 @@ pub const MIDSTREAM: &[Rule] = &[
     r(&[], RcvRst, Closed, "3.10.7.4 second"),
 ];
 
-/// Where `on` leads from `state` (`None`: nothing is known of the endpoint yet), or `None` when it changes nothing.
-pub fn next(state: Option<State>, on: Stimulus) -> Option<&'static Rule> {
-    match state {
-        Some(state) => RULES.iter().find(|rule| rule.on == on && rule.from.contains(&state)),
-        None => MIDSTREAM.iter().find(|rule| rule.on == on),
+/// For each state and stimulus the rule's number, from 1; 0 where there is none. The last row is for an endpoint of which nothing is known.
+const GRID: [[u8; Stimulus::ALL.len()]; State::ALL.len() + 1] = {
+    let mut grid = [[0; Stimulus::ALL.len()]; State::ALL.len() + 1];
+    let mut number = 0;
+    while number < RULES.len() {
+        let (rule, mut from) = (&RULES[number], 0);
+        number += 1;
+        while from < rule.from.len() {
+            grid[rule.from[from] as usize][rule.on as usize] = number as u8;
+            from += 1;
+        }
     }
+    let mut number = 0;
+    while number < MIDSTREAM.len() {
+        let rule = &MIDSTREAM[number];
+        number += 1;
+        grid[State::ALL.len()][rule.on as usize] = number as u8;
+    }
+    grid
+};
+
+/// Where `on` leads from `state` (`None`: nothing is known of the endpoint yet), or `None` when it changes nothing.
+#[inline]
+pub fn next(state: Option<State>, on: Stimulus) -> Option<&'static Rule> {
+    let (row, rules) = match state {
+        Some(state) => (state as usize, RULES),
+        None => (State::ALL.len(), MIDSTREAM),
+    };
+    rules.get(usize::from(GRID[row][on as usize]).checked_sub(1)?)
 }
 
 #[cfg(test)]
@@ -260,19 +301,19 @@ mod tests {
         };
         let grid: Vec<String> = [None].into_iter().chain(State::ALL.map(Some)).map(row).collect();
         let want = [
-            //  sSYN sSA sACK sFIN sRST rSYN rSA rAoS rAoF rFIN rRST unr reus 2MSL gave
-            "?? ·  SR ES F1 CL ·  ES ·  ·  CW CL ·  ·  ·  · ",
-            "CL SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  ·  · ",
-            "LI SS ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  ·  ·  · ",
-            "SS ·  ·  ES ·  CL SR ES ·  ·  ·  CL CL CL ·  CL",
-            "SR ·  ·  ES F1 CL ·  ES ES ·  CW CL ·  CL ·  CL",
-            "ES ·  ·  ·  F1 CL ·  ·  ·  ·  CW CL ·  CL ·  · ",
-            "F1 ·  ·  ·  ·  CL ·  ·  ·  F2 CG CL ·  CL ·  CL",
-            "F2 ·  ·  ·  ·  CL ·  ·  ·  ·  TW CL ·  CL ·  · ",
-            "CW ·  ·  ·  LA CL ·  ·  ·  ·  ·  CL ·  CL ·  · ",
-            "CG ·  ·  ·  ·  CL ·  ·  ·  TW ·  CL ·  CL ·  CL",
-            "LA ·  ·  ·  ·  CL ·  ·  ·  CL ·  CL ·  CL ·  CL",
-            "TW ·  ·  ·  ·  CL ·  ·  ·  ·  ·  CL ·  CL CL · ",
+            //  sSYN sSA sACK sFIN sRST unr rRST rSYN rSA rAoS rAoF rFIN reus 2MSL gave
+            "?? ·  SR ES F1 CL ·  CL ·  ES ·  ·  CW ·  ·  · ",
+            "CL SS ·  ·  ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  · ",
+            "LI SS ·  ·  ·  ·  ·  ·  SR ·  ·  ·  ·  ·  ·  · ",
+            "SS ·  ·  ES ·  CL CL CL SR ES ·  ·  ·  CL ·  CL",
+            "SR ·  ·  ES F1 CL ·  CL ·  ES ES ·  CW CL ·  CL",
+            "ES ·  ·  ·  F1 CL ·  CL ·  ·  ·  ·  CW CL ·  · ",
+            "F1 ·  ·  ·  ·  CL ·  CL ·  ·  ·  F2 CG CL ·  CL",
+            "F2 ·  ·  ·  ·  CL ·  CL ·  ·  ·  ·  TW CL ·  · ",
+            "CW ·  ·  ·  LA CL ·  CL ·  ·  ·  ·  ·  CL ·  · ",
+            "CG ·  ·  ·  ·  CL ·  CL ·  ·  ·  TW ·  CL ·  CL",
+            "LA ·  ·  ·  ·  CL ·  CL ·  ·  ·  CL ·  CL ·  CL",
+            "TW ·  ·  ·  ·  CL ·  CL ·  ·  ·  ·  ·  CL CL · ",
         ];
         assert_eq!(grid, want, "\n{}", grid.join("\n"));
     }
