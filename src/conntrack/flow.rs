@@ -342,9 +342,10 @@ impl Flow {
         self.candidate.is_none() && (unanswered || self.worth().0 == 0)
     }
 
-    /// Begins to load what the next segment will need first.
+    /// Begins to load what the next segment will need.
     pub(super) fn prefetch(&self) {
-        super::prefetch::prefetch(self);
+        self.current.conn.ends.iter().for_each(super::prefetch::prefetch);
+        super::prefetch::prefetch(&self.current.transfer);
     }
 
     /// How worthless the flow is to keep, and since when it is idle: what is shed first orders first.

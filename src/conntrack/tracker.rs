@@ -225,6 +225,25 @@ impl Tracker {
         vlan.checked_sub(1)
     }
 
+    /// Begins to load some flows, chunk by chunk: each waits for the one before it, but not for the other flows'.
+    fn fetch(&self, numbers: impl Iterator<Item = u32> + Clone) {
+        numbers.clone().for_each(|number| prefetch(self.heads.get(number)));
+        let mut chains = [(0, 0); FETCHED];
+        for (chain, number) in chains.iter_mut().zip(numbers) {
+            let head = self.heads.get(number);
+            if !head.is(Head::UNPACKED) {
+                *chain = (head.last, head.count().div_ceil(IN_CHUNK));
+                prefetch(self.chunks.get(head.last));
+            }
+        }
+        while chains.iter().any(|chain| chain.1 > 1) {
+            for (at, left) in chains.iter_mut().filter(|chain| chain.1 > 1) {
+                (*at, *left) = (self.chunks.get(*at).prev, *left - 1);
+                prefetch(self.chunks.get(*at));
+            }
+        }
+    }
+
     fn free_chunks(&mut self, number: u32) {
         let head = self.heads.get(number);
         let mut at = head.last;
@@ -322,11 +341,16 @@ impl Tracker {
     pub fn expire(&mut self, now: Timestamp) {
         let before = now.as_nanos().div_euclid(NANOS_PER_SEC);
         while let Some(first) = self.due.first_entry().filter(|first| *first.key() < before) {
-            for (number, place) in first.remove() {
-                let head = self.heads.get(number);
-                if head.base().ordinal as u32 == place && head.is(Head::TIMED) {
-                    self.look(number, now);
-                }
+            for some in first.remove().chunks(FETCHED) {
+                let still = |&&(number, place): &&(u32, u32)| {
+                    let head = self.heads.get(number);
+                    head.is(Head::TIMED) && head.base().ordinal as u32 == place
+                };
+                let mut numbers = [0; FETCHED];
+                let count =
+                    some.iter().filter(still).zip(&mut numbers).map(|(entry, number)| *number = entry.0).count();
+                self.fetch(numbers[..count].iter().copied());
+                numbers[..count].iter().for_each(|&number| self.look(number, now));
             }
         }
     }
@@ -447,8 +471,9 @@ impl Tracker {
 
     /// Ends the capture at `end`, the timestamp of its last packet of any kind, for some of the open connections.
     pub fn end_some(&mut self, open: &[(u64, u32)], end: Timestamp) -> Ended {
-        for &(_, number) in open {
-            self.end(number, Finish::Capture(end));
+        for some in open.chunks(FETCHED) {
+            self.fetch(some.iter().map(|&(_, number)| number));
+            some.iter().for_each(|&(_, number)| self.end(number, Finish::Capture(end)));
         }
         self.take()
     }

@@ -128,6 +128,14 @@ impl<S: Sink + 'static> Engine<S> {
         if apart >= TICK || apart < Span::ZERO || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
     }
 
+    /// More packets have to be waited for: on a stream, what has ended is told meanwhile.
+    pub fn pause(&mut self) {
+        if self.stream && self.packets > self.ticked.1 {
+            let now = self.last_ts.unwrap_or_default();
+            self.tick(now);
+        }
+    }
+
     /// What has ended leaves. Ticks depend on the packets alone, so that the tables do.
     #[cold]
     fn tick(&mut self, now: Timestamp) -> bool {

@@ -120,6 +120,9 @@ pub fn run(
                 break;
             }
         };
+        if quiet {
+            engine.pause();
+        }
         if quiet || engine.packets() % LOOK_EVERY == 0 {
             match &last_call {
                 None => {

@@ -12,7 +12,7 @@ use crate::capture::{CaptureError, Flow, Info, Merge, Savefile, Source};
 use crate::error::Error;
 use crate::metrics::rows::CaptureInfo;
 
-/// Packets between two looks at the clock and at Ctrl-C, at most; before a wait for more of them there is one in any case.
+/// Packets between two looks at the clock and at Ctrl-C.
 const LOOK_EVERY: usize = 1024;
 
 /// Captures of one run that are open, in the order of the command line; what could not be opened stays as its error.
@@ -68,7 +68,7 @@ pub struct Finished {
 ///
 /// When the system gives no thread, and when nothing can lie in the period that was asked for.
 pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bool) -> Result<Finished, Error> {
-    let mut engine = Engine::start(options, Kept::default(), false).map_err(Error::Thread)?;
+    let mut engine = Engine::start(options, Kept::default(), inputs.from_stdin).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
     let mut positions: Vec<Position> = Vec::new();
@@ -92,10 +92,9 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
     let mut merge = Merge::new(sources);
     let mut interrupted = false;
     loop {
-        let mut useful = true;
+        let (before, mut useful) = (engine.packets(), true);
         let flow = merge.each(LOOK_EVERY, |index, packet| {
-            let file = files.get(index).copied().unwrap_or_default();
-            useful &= engine.packet(file, packet);
+            useful &= engine.packet(files.get(index).copied().unwrap_or_default(), packet);
         });
         if let Some(said) = engine.contradiction() {
             return Err(Error::Request(said));
@@ -106,6 +105,9 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
         if interrupt.count() >= patience {
             interrupted = true;
             break;
+        }
+        if engine.packets() - before < LOOK_EVERY as u64 {
+            engine.pause();
         }
         progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
     }
