@@ -122,6 +122,7 @@ impl<S: Sink + 'static> Engine<S> {
             Decoded::Undelivered(icmp) => shards.undelivered(&icmp),
             Decoded::Skip(skip) => skipped.add(skip),
         });
+        self.shards.settle();
         self.packets += 1;
         let (then, before) = self.ticked;
         let apart = ts.since(then);
