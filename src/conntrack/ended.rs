@@ -23,21 +23,11 @@ pub struct Closed {
 }
 
 impl Closed {
-    fn addressed(&self, packed: &Packed) -> (Addressed, Direction) {
-        let [low, high] = self.key.ends();
-        let (src, dst) = if packed.direction() == Direction::Up { (low, high) } else { (high, low) };
-        let segment = packed.unpack(&self.first);
-        (Addressed { src, dst, vlan: self.vlan, tunnel: self.tunnel, segment }, packed.direction())
-    }
-
     /// Its first segment; `segments` are its own.
     pub(super) fn first(&self, segments: &[Packed]) -> Addressed {
-        self.addressed(&segments[0]).0
-    }
-
-    /// The segments after the first.
-    pub(super) fn rest<'a>(&'a self, segments: &'a [Packed]) -> impl Iterator<Item = (Addressed, Direction)> + 'a {
-        segments[1..].iter().map(|packed| self.addressed(packed))
+        let [low, high] = self.key.ends();
+        let (src, dst) = if segments[0].direction() == Direction::Up { (low, high) } else { (high, low) };
+        Addressed { src, dst, vlan: self.vlan, tunnel: self.tunnel, segment: segments[0].unpack(&self.first) }
     }
 }
 
@@ -122,9 +112,8 @@ impl Teller {
             }
             none => none.insert(Box::new(Flow::new(&first, direction))),
         };
-        for (addressed, direction) in closed.rest(segments) {
-            let ended = flow.feed(&addressed, direction, &self.config);
-            debug_assert!(ended.is_none(), "a SYN that ends an incarnation is judged before it is packed");
+        for packed in &segments[1..] {
+            flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
         }
         flow.report(&self.config, closed.finish)
     }

@@ -207,6 +207,15 @@ impl Flow {
         self.settle_candidate(direction, seg, config)
     }
 
+    /// Takes a segment of which it is known that it begins no incarnation: what was packed.
+    pub(super) fn feed_known(&mut self, direction: Direction, seg: &Segment, config: &Config) {
+        debug_assert!(
+            !seg.flags.is_bare_syn() || self.current.judge_syn(direction, seg, config) == Syn::Same,
+            "a SYN that has to be judged is not packed"
+        );
+        self.current.feed(direction, seg);
+    }
+
     /// The SYN begins the next incarnation, or the earlier SYN that it repeats did.
     fn begin_next(&mut self, addressed: &Addressed, direction: Direction, config: &Config) -> ConnectionReport {
         let seg = &addressed.segment;

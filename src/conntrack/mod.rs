@@ -11,4 +11,6 @@ mod packed;
 mod prefetch;
 pub mod role;
 mod slab;
+#[cfg(test)]
+mod tests;
 pub mod tracker;

@@ -50,6 +50,13 @@ impl<T: Default> Slab<T> {
         number
     }
 
+    /// Frees a place whose value is not needed any more.
+    #[inline]
+    pub fn free(&mut self, number: u32) {
+        self.len -= 1;
+        self.free.push(number);
+    }
+
     /// Takes a value out.
     #[inline]
     pub fn remove(&mut self, number: u32) -> T {
@@ -70,7 +77,7 @@ impl<T: Default> Slab<T> {
         &mut self.blocks[number as usize / BLOCK][number as usize % BLOCK]
     }
 
-    /// Every place, free ones too: those hold defaults.
+    /// Every place, free ones too: those hold defaults where a value was taken out.
     pub fn places(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(self.blocks.iter().flat_map(|block| block.iter())).take(self.used)
     }

@@ -248,7 +248,12 @@ impl Tracker {
         let head = self.heads.get(number);
         let mut at = head.last;
         for _ in 0..head.count().div_ceil(IN_CHUNK) {
-            at = self.chunks.remove(at).prev;
+            let prev = self.chunks.get(at).prev;
+            self.chunks.free(at);
+            at = prev;
+        }
+        if !self.tunnels.is_empty() {
+            self.tunnels.remove(&number);
         }
     }
 
@@ -260,13 +265,10 @@ impl Tracker {
         }
         let closed = self.closed(number, Finish::Capture(Timestamp::MIN));
         let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
-        for addressed in closed.rest(&self.scratch) {
-            // Only a SYN ends an incarnation, and those were judged before they were packed.
-            let ended = flow.feed(&addressed.0, addressed.1, &self.config);
-            debug_assert!(ended.is_none());
+        for packed in &self.scratch[1..] {
+            flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
         }
         self.free_chunks(number);
-        self.tunnels.remove(&number);
         self.put_unpacked(number, flow);
     }
 
@@ -386,7 +388,7 @@ impl Tracker {
     fn closed(&mut self, number: u32, finish: Finish) -> Closed {
         let vlan = self.read(number);
         let head = self.heads.get(number);
-        let tunnel = self.tunnels.get(&number).copied();
+        let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
         Closed { key: head.key().flow_key(), first: head.base(), vlan, tunnel, finish, segments: 0..self.scratch.len() }
     }
 
@@ -402,7 +404,6 @@ impl Tracker {
             let closed = self.closed(number, finish);
             self.ended.push(closed, &self.scratch);
             self.free_chunks(number);
-            self.tunnels.remove(&number);
         }
         self.index.remove(head.key().hash(&self.seeds), number);
         self.heads.remove(number);

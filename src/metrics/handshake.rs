@@ -22,22 +22,52 @@ pub struct Handshake {
     pub tap: Tap,
 }
 
+/// Does `note` acknowledge the server's SYN for the client, as the third packet of a handshake does?
+pub(super) fn is_final_ack(note: &Note) -> bool {
+    note.side == Side::Client && note.rcv.has(Stimulus::RcvAckOfSyn) && !note.flags.is_syn_ack()
+}
+
+fn is_syn(note: &Note) -> bool {
+    note.side == Side::Client && note.flags.is_bare_syn()
+}
+
+fn is_syn_ack(note: &Note) -> bool {
+    note.side == Side::Server && note.rcv.has(Stimulus::RcvSynAck) && note.sent
+}
+
+/// The packets that open a connection, as far as they are among its notes.
+#[derive(Default)]
+struct Packets<'a> {
+    first_syn: Option<&'a Note>,
+    first_syn_ack: Option<&'a Note>,
+    /// Behind the first SYN-ACK, if there is one.
+    final_ack: Option<&'a Note>,
+    server_syn: bool,
+}
+
+impl<'a> Packets<'a> {
+    fn among(log: &'a [Note]) -> Self {
+        let mut found = Self::default();
+        for note in log {
+            if is_syn(note) {
+                found.first_syn.get_or_insert(note);
+            } else if is_final_ack(note) {
+                found.final_ack.get_or_insert(note);
+            } else if is_syn_ack(note) {
+                if found.first_syn_ack.is_none() {
+                    (found.first_syn_ack, found.final_ack) = (Some(note), None);
+                }
+            } else {
+                found.server_syn |= note.side == Side::Server && note.flags.is_bare_syn();
+            }
+        }
+        found
+    }
+}
+
 /// What the notes say of the opening.
 pub fn opening(conn: &Connection) -> Handshake {
-    let log = &conn.log;
-    let syns = || log.iter().filter(|note| note.side == Side::Client && note.flags.is_bare_syn());
-    let server_syn = log.iter().any(|note| note.side == Side::Server && note.flags.is_bare_syn());
-    let syn_acks =
-        || log.iter().filter(|note| note.side == Side::Server && note.rcv.has(Stimulus::RcvSynAck) && note.sent);
-    let first_syn = syns().next();
-    let first_syn_ack = syn_acks().next();
-    let is_final_ack =
-        |note: &&Note| note.side == Side::Client && note.rcv.has(Stimulus::RcvAckOfSyn) && !note.flags.is_syn_ack();
-    let final_ack = match first_syn_ack {
-        Some(syn_ack) => log.iter().skip_while(|note| note.frame != syn_ack.frame).find(is_final_ack),
-        None => log.iter().find(is_final_ack),
-    };
-
+    let Packets { first_syn, first_syn_ack, final_ack, server_syn } = Packets::among(&conn.log);
     let opening = match first_syn {
         None => Opening::Midstream,
         Some(_) if conn.alone && conn.life.entry(Side::Client, State::Established).is_some() => Opening::Simultaneous,
@@ -53,9 +83,6 @@ pub fn opening(conn: &Connection) -> Handshake {
         handshake_ns: None,
         tap: Tap::Unknown,
     };
-    if opening == Opening::Refused {
-        return none;
-    }
     if opening == Opening::Simultaneous {
         // To the ACK that makes the later side ESTABLISHED.
         let established = Side::BOTH.map(|side| conn.life.entry(side, State::Established).map(|step| step.ts));
@@ -66,11 +93,14 @@ pub fn opening(conn: &Connection) -> Handshake {
         };
         return Handshake { handshake_ns, ..none };
     }
+    if first_syn_ack.is_none() && final_ack.is_none() {
+        return none;
+    }
 
     let span = |from: Option<&Note>, to: Option<&Note>| to?.ts.since(from?.ts).measured();
-    let answered_syn = first_syn_ack.and_then(|syn_ack| answered(syns(), syn_ack));
+    let answered_syn = first_syn_ack.and_then(|syn_ack| answered(&conn.log, is_syn, syn_ack));
     let syn_to_syn_ack_ns = span(answered_syn, first_syn_ack);
-    let syn_ack_to_ack_ns = final_ack.and_then(|ack| span(answered(syn_acks(), ack), Some(ack)));
+    let syn_ack_to_ack_ns = final_ack.and_then(|ack| span(answered(&conn.log, is_syn_ack, ack), Some(ack)));
     Handshake {
         connect_ns: span(first_syn, first_syn_ack),
         // Known where the other part is, so that the two always add up.
@@ -96,14 +126,14 @@ fn without_midstream(conn: &Connection, syn_ack: bool, final_ack: bool) -> Openi
     }
 }
 
-/// Which of `copies`, sent before `answer`, it answers: the only one, or the one whose timestamp it echoes.
-fn answered<'a>(copies: impl Iterator<Item = &'a Note>, answer: &Note) -> Option<&'a Note> {
-    let before: Vec<&Note> = copies.take_while(|copy| copy.frame != answer.frame && copy.ts <= answer.ts).collect();
-    if let [only] = before[..] {
-        return Some(only);
-    }
-    let (_, echoed) = answer.timestamps?;
-    only(before.into_iter().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed)))
+/// Which of the copies, sent before `answer`, it answers: the only one, or the one whose timestamp it echoes.
+fn answered<'a>(log: &'a [Note], is_copy: impl Fn(&Note) -> bool, answer: &Note) -> Option<&'a Note> {
+    let copies = || log.iter().filter(|note| is_copy(note));
+    let before = || copies().take_while(|copy| copy.frame != answer.frame && copy.ts <= answer.ts);
+    only(before()).or_else(|| {
+        let (_, echoed) = answer.timestamps?;
+        only(before().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed)))
+    })
 }
 
 /// Where the tap stands, from the two halves of the round trip: tap → server → tap and tap → client → tap.

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+pub use super::history::Letters;
 pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
@@ -166,7 +167,7 @@ pub struct ConnectionRow {
     pub fin_retransmissions: [u64; 2],
     pub close_wait_ns: [Option<i64>; 2],
     pub retransmissions: [u64; 2],
-    pub history: String,
+    pub history: Letters,
     pub conn_state: &'static str,
     /// Repeats of the client's SYN, copies of the tap's or the network's making left out. Folded into `listeners`.
     pub syn_retransmissions: u64,

@@ -56,7 +56,7 @@ impl Draft {
                 fin_retransmissions: [0; 2],
                 close_wait_ns: [None; 2],
                 retransmissions: [0; 2],
-                history: String::new(),
+                history: Letters::default(),
                 conn_state: "OTH",
                 syn_retransmissions: 0,
                 syn_ack_retransmissions: 0,

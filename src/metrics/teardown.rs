@@ -8,16 +8,19 @@ use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
 use crate::time::Timestamp;
 
-/// The segment that first shows that `side` has sent its FIN, with its place in the log.
-fn first_fin(conn: &Connection, side: Side) -> Option<(usize, &Note)> {
-    conn.log.iter().enumerate().find(|(_, note)| note.side == side && note.snd.has(Stimulus::SndFin))
+/// The segment that first shows that a side has sent its FIN, with its place in the log, for each side.
+fn first_fins(conn: &Connection) -> [Option<(usize, &Note)>; 2] {
+    let mut fins = [None; 2];
+    for (index, note) in conn.log.iter().enumerate().filter(|(_, note)| note.snd.has(Stimulus::SndFin)) {
+        fins[note.side.index()].get_or_insert((index, note));
+    }
+    fins
 }
 
 /// Who sent its FIN first; `Both` when neither had the other's.
 pub fn active_closer(conn: &Connection) -> Option<ActiveCloser> {
-    let fins = Side::BOTH.map(|side| first_fin(conn, side));
     let by = |side| if side == Side::Client { ActiveCloser::Client } else { ActiveCloser::Server };
-    match fins {
+    match first_fins(conn) {
         [None, None] => None,
         [Some(_), None] => Some(ActiveCloser::Client),
         [None, Some(_)] => Some(ActiveCloser::Server),
@@ -58,41 +61,57 @@ pub fn close_wait_ns(conn: &Connection, side: Side, end: Timestamp) -> Option<i6
     left.since(steps[entered].ts).measured()
 }
 
-/// A row for each repeat of `side`'s FIN.
-pub fn fin_retransmissions(conn: &Connection, side: Side) -> Vec<FinRetransmissionRow> {
-    let fins: Vec<(usize, &Note)> =
-        conn.log.iter().enumerate().filter(|(_, note)| note.side == side && note.is_fin()).collect();
+/// A row for each repeat of a FIN, the client's first.
+pub fn fin_retransmissions(conn: &Connection) -> Vec<FinRetransmissionRow> {
+    if !conn.log.iter().any(|note| note.is_fin() && note.repeat) {
+        return Vec::new();
+    }
+    Side::BOTH.into_iter().flat_map(|side| repeats(conn, side)).collect()
+}
+
+fn repeats(conn: &Connection, side: Side) -> Vec<FinRetransmissionRow> {
     let mut rows = Vec::new();
+    let mut fins = conn.log.iter().enumerate().filter(|(_, note)| note.side == side && note.is_fin());
+    let Some((_, first)) = fins.next() else { return rows };
+    let mut before = first;
     let mut interval_before: Option<i64> = None;
-    for pair in fins.windows(2) {
-        let ((_, before), (index, fin)) = (pair[0], pair[1]);
+    for (index, fin) in fins {
         let since_previous_ns = fin.ts.since(before.ts).measured();
         if fin.repeat {
             let backoff = match (interval_before, since_previous_ns) {
                 (Some(previous), Some(now)) if previous > 0 && !rows.is_empty() => Some(now as f64 / previous as f64),
                 _ => None,
             };
-            rows.push(FinRetransmissionRow {
-                conn_id: 0,
-                side,
-                attempt: rows.len() as u32 + 1,
-                ts: fin.ts,
-                frame: fin.frame,
-                first_fin_ts: fins[0].1.ts,
-                since_previous_ns,
-                sender_state: sender_state(conn, side, index),
-                receiver_state: state_before(conn, conn.peer(side), index),
-                cause: cause(conn, side, index, before),
-                backoff,
-                repeated_by: RepeatedBy::Undecided,
-                payload_bytes: u64::from(fin.payload_len),
-                first_payload_bytes: u64::from(fins[0].1.payload_len),
-            });
+            let attempt = rows.len() as u32 + 1;
+            let row =
+                FinRetransmissionRow { attempt, since_previous_ns, backoff, ..repeat(conn, index, first, before) };
+            rows.push(row);
         }
-        interval_before = since_previous_ns;
+        (before, interval_before) = (fin, since_previous_ns);
     }
     tell_probe_from_timer(&mut rows);
     rows
+}
+
+/// The FIN that note `index` repeats, after `first` and all others to `before`.
+fn repeat(conn: &Connection, index: usize, first: &Note, before: &Note) -> FinRetransmissionRow {
+    let fin = &conn.log[index];
+    FinRetransmissionRow {
+        conn_id: 0,
+        side: fin.side,
+        attempt: 1,
+        ts: fin.ts,
+        frame: fin.frame,
+        first_fin_ts: first.ts,
+        since_previous_ns: None,
+        sender_state: sender_state(conn, fin.side, index),
+        receiver_state: state_before(conn, conn.peer(fin.side), index),
+        cause: cause(conn, fin.side, index, before),
+        backoff: None,
+        repeated_by: RepeatedBy::Undecided,
+        payload_bytes: u64::from(fin.payload_len),
+        first_payload_bytes: u64::from(first.payload_len),
+    }
 }
 
 /// The shortest retransmission timeout in use (Linux; RFC 6298 2.4 asks for a second).

@@ -38,15 +38,11 @@ impl Finish {
 
 /// The repeated FINs that restarted `side`'s TIME_WAIT: those that arrived, as far as can be told, and after which it still acknowledged.
 fn restarts(conn: &Connection, side: Side, entry: usize) -> impl Iterator<Item = &Note> {
-    let acks = |note: &Note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin);
-    let last_ack = conn.log.iter().rposition(acks).unwrap_or(0);
-    conn.log
+    let since = conn.log.get(entry + 1..).unwrap_or_default();
+    let last_ack = since.iter().rposition(|note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin)).unwrap_or(0);
+    since[..last_ack]
         .iter()
-        .enumerate()
-        .skip(entry + 1)
-        .filter(move |(index, note)| *index < last_ack && note.to == side && note.is_fin() && note.repeat)
-        .map(|(_, note)| note)
-        .filter(|note| note.acted == Acted::Believed)
+        .filter(move |note| note.to == side && note.is_fin() && note.repeat && note.acted == Acted::Believed)
 }
 
 /// When the assumed time runs out: counted from the entry, from the last restart, and never before a sign of life.
@@ -81,14 +77,23 @@ pub fn expire(conn: &mut Connection, assumed: Span, finish: Finish) {
     }
 }
 
-/// The stay of `side`, if it had one; `expire` has been called.
-pub fn stay(conn: &Connection, side: Side, assumed: Span) -> Option<TimeWaitRow> {
+/// The stays of both sides; `expire` has been called.
+pub fn stays(conn: &Connection, assumed: Span) -> Vec<TimeWaitRow> {
+    let entry = |side| Some((side, conn.life.steps(side).iter().position(|step| step.to == State::TimeWait)?));
+    match [entry(Side::Client), entry(Side::Server)] {
+        [None, None] => Vec::new(),
+        [Some((side, entry)), None] | [None, Some((side, entry))] => vec![stay(conn, side, entry, assumed)],
+        both => both.into_iter().flatten().map(|(side, entry)| stay(conn, side, entry, assumed)).collect(),
+    }
+}
+
+/// The stay of `side` that began with its step `entry`.
+fn stay(conn: &Connection, side: Side, entry: usize, assumed: Span) -> TimeWaitRow {
     let steps = conn.life.steps(side);
-    let entry = steps.iter().position(|step| step.to == State::TimeWait)?;
     let entered = &steps[entry];
     let left = steps.get(entry + 1);
-    let restarts: Vec<&Note> = entered.note.map(|note| restarts(conn, side, note).collect()).unwrap_or_default();
-    let last_restart_ts = restarts.iter().map(|fin| fin.ts).max();
+    let restarts = || entered.note.into_iter().flat_map(|note| restarts(conn, side, note));
+    let last_restart_ts = restarts().map(|fin| fin.ts).max();
     let proof_of_life_ts = conn.end(side).last_sent.filter(|&ts| ts >= entered.ts);
     let end = match left.map(|step| step.stimulus) {
         None => TimeWaitEnd::CaptureEnd,
@@ -99,11 +104,11 @@ pub fn stay(conn: &Connection, side: Side, assumed: Span) -> Option<TimeWaitRow>
     };
     let duration_ns = left.and_then(|step| step.ts.since(entered.ts).measured());
     let last_sign = proof_of_life_ts.max(last_restart_ts);
-    Some(TimeWaitRow {
+    TimeWaitRow {
         conn_id: 0,
         side,
         entered_ts: entered.ts,
-        restarts: restarts.len() as u32,
+        restarts: restarts().count() as u32,
         last_restart_ts,
         proof_of_life_ts,
         ended_ts: left.map(|step| step.ts),
@@ -112,5 +117,5 @@ pub fn stay(conn: &Connection, side: Side, assumed: Span) -> Option<TimeWaitRow>
         at_most_ns: duration_ns.filter(|_| end != TimeWaitEnd::Assumed),
         duration_ns,
         assumed_ns: assumed.as_nanos(),
-    })
+    }
 }

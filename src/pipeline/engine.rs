@@ -12,6 +12,7 @@ use crate::capture::Packet;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::SkipCounts;
 use crate::decode::{Decoded, Decoder};
+use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::rows::{CaptureInfo, Summary, Tables};
 use crate::tcp::segment::FrameId;
@@ -178,7 +179,7 @@ impl<S: Sink + 'static> Engine<S> {
     /// # Errors
     ///
     /// Why the sink refused a connection.
-    pub fn finish(self, captures: Vec<CaptureInfo>) -> Result<(S, Summary), S::Error> {
+    pub fn finish(self, captures: Vec<CaptureInfo>) -> Result<(S, Summary), Error> {
         let end = self.last_ts.unwrap_or_default();
         let (sink, evictions) = self.shards.finish(end)?;
         let mut options = vec![("time_wait_ns", self.options.time_wait.as_nanos().to_string())];
@@ -204,10 +205,14 @@ impl<S: Sink + 'static> Engine<S> {
 
 impl Engine<Kept> {
     /// Ends the run with all its tables in memory.
-    pub fn analysis(self, captures: Vec<CaptureInfo>) -> Analysis {
+    ///
+    /// # Errors
+    ///
+    /// None: nothing is written.
+    pub fn analysis(self, captures: Vec<CaptureInfo>) -> Result<Analysis, Error> {
         let Options { bucket, time_wait, port_range, .. } = self.options;
         let asked = collect::Asked { bucket, time_wait, port_range };
-        let Ok((Kept(reports), summary)) = self.finish(captures);
-        Analysis { tables: collect::tables(reports, summary.first_ts.zip(summary.last_ts), asked), summary }
+        let (Kept(reports), summary) = self.finish(captures)?;
+        Ok(Analysis { tables: collect::tables(reports, summary.first_ts.zip(summary.last_ts), asked), summary })
     }
 }

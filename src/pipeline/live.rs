@@ -147,5 +147,5 @@ pub fn run(
         keep.finish(&mut live, engine.packets());
         stopped.extend(keep.failed.take());
     }
-    Ok(Finished { analysis: engine.analysis(vec![capture_info(info, error)]), stopped })
+    Ok(Finished { analysis: engine.analysis(vec![capture_info(info, error)])?, stopped })
 }

@@ -128,7 +128,7 @@ pub fn run(inputs: Inputs, options: Options, interrupt: &Interrupt, progress: bo
             *slot = capture_info(info, error);
         }
     }
-    Ok(Finished { analysis: engine.analysis(infos), stopped })
+    Ok(Finished { analysis: engine.analysis(infos)?, stopped })
 }
 
 /// What the summary says of a source.

@@ -22,6 +22,7 @@ use super::telling::{Rest, Telling};
 use crate::conntrack::ended::Ended;
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::{Config, Tracker};
+use crate::error::Error;
 use crate::tcp::segment::{Addressed, HostPort, Undelivered};
 use crate::time::Timestamp;
 
@@ -92,7 +93,7 @@ enum Back<S: Sink> {
 }
 
 /// What came of the run: the sink, or why it refused to go on; and how many connections were given up.
-type Told<S> = (Result<S, <S as Sink>::Error>, u64);
+type Told<S> = (Result<S, Error>, u64);
 
 struct Shard {
     filling: Vec<Item>,
@@ -210,7 +211,7 @@ impl<S: Sink + 'static> Shards<S> {
     /// # Errors
     ///
     /// Why the sink refused something.
-    pub fn finish(mut self, end: Timestamp) -> Result<(S, u64), S::Error> {
+    pub fn finish(mut self, end: Timestamp) -> Result<(S, u64), Error> {
         self.pass_on();
         let (told, evictions) = match (self.front, self.back) {
             (Front::Here(mut tracker), Back::Here(telling)) => {

@@ -1,56 +1,82 @@
-//! Where the rows of finished connections go: a file, a fold, a vector. In: reports, numbered, in the order of the tables.
+//! Who takes what the analysis finds. In: finished connections, in batches. Out: a report, or rows in memory.
 
-use std::sync::Arc;
-
+use crate::error::Error;
 use crate::metrics::rows::ConnectionReport;
 
-/// Makes rows of reports, on whatever thread has time.
-pub type Maker<M> = Arc<dyn Fn(&[ConnectionReport]) -> M + Send + Sync>;
-
-/// Takes the reports of a run in two steps: the first, which costs most, may be taken by several threads at once; the second
-/// comes in order.
+/// Takes connections that are final, numbered and in the order of the tables. Folding must see them in that order, one after the other;
+/// rendering may be done by any number of threads, a piece of a batch each; what they rendered is written in order again.
 pub trait Sink: Send {
-    /// What the first step makes of some reports: bytes to be written, say.
-    type Made: Send + 'static;
-    /// Why a report cannot be taken.
-    type Error: Send;
+    /// Rows as they are written.
+    type Rendered: Send + 'static;
+    /// Renders rows: needs nothing but them, and can be copied to every thread.
+    type Renderer: Render<Rendered = Self::Rendered>;
 
-    /// The first step.
-    fn maker(&self) -> Maker<Self::Made>;
+    /// What renders for this sink.
+    fn renderer(&self) -> Self::Renderer;
 
-    /// The second: the next reports, and what was made of them.
+    /// Counts connections.
+    fn fold(&mut self, reports: &[ConnectionReport]);
+
+    /// Writes what was rendered.
     ///
     /// # Errors
     ///
-    /// Those of the sink; it is given nothing more then.
-    fn take(&mut self, reports: Vec<ConnectionReport>, made: Self::Made) -> Result<(), Self::Error>;
+    /// When it cannot be written: the run is over.
+    fn write(&mut self, rendered: Self::Rendered) -> Result<(), Error>;
 
-    /// A batch is complete: what was taken can be shown.
+    /// A batch is complete: on a stream its rows can be read from now on.
     ///
     /// # Errors
     ///
-    /// As [`Sink::take`].
-    fn flush(&mut self) -> Result<(), Self::Error>;
+    /// When they cannot be written.
+    fn flush(&mut self) -> Result<(), Error>;
+}
+
+/// Renders the rows of connections.
+pub trait Render: Clone + Send + Sync + 'static {
+    /// Rows as they are written.
+    type Rendered: Send + 'static;
+
+    /// Renders the rows of these connections.
+    ///
+    /// # Errors
+    ///
+    /// When a format cannot hold them.
+    fn render(&self, reports: &[ConnectionReport]) -> Result<Self::Rendered, Error>;
 }
 
 /// Keeps every report, for those who want to look at all of them at once.
 #[derive(Default)]
 pub struct Kept(pub Vec<ConnectionReport>);
 
-impl Sink for Kept {
-    type Made = ();
-    type Error = std::convert::Infallible;
+/// Renders nothing.
+#[derive(Clone)]
+pub struct AsTheyAre;
 
-    fn maker(&self) -> Maker<()> {
-        Arc::new(|_| ())
+impl Render for AsTheyAre {
+    type Rendered = Vec<ConnectionReport>;
+
+    fn render(&self, reports: &[ConnectionReport]) -> Result<Self::Rendered, Error> {
+        Ok(reports.to_vec())
+    }
+}
+
+impl Sink for Kept {
+    type Rendered = Vec<ConnectionReport>;
+    type Renderer = AsTheyAre;
+
+    fn renderer(&self) -> AsTheyAre {
+        AsTheyAre
     }
 
-    fn take(&mut self, reports: Vec<ConnectionReport>, (): ()) -> Result<(), Self::Error> {
+    fn fold(&mut self, _: &[ConnectionReport]) {}
+
+    fn write(&mut self, reports: Vec<ConnectionReport>) -> Result<(), Error> {
         self.0.extend(reports);
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Self::Error> {
+    fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::numbers::Numbers;
-use super::sink::{Maker, Sink};
+use super::sink::{Render, Sink};
 use crate::conntrack::ended::{Ended, Item, Teller};
 use crate::conntrack::tracker::Config;
+use crate::error::Error;
 use crate::metrics::rows::ConnectionReport;
 
 /// Connections that wait until they are told together, in order.
@@ -70,18 +71,21 @@ impl Piece {
 }
 
 /// A thread that tells.
-struct Worker<M> {
+struct Worker<R: Render> {
     pieces: SyncSender<Piece>,
-    told: Receiver<(Vec<ConnectionReport>, M)>,
+    told: Receiver<Told<R>>,
 }
+
+/// Reports, and how their rows are written.
+type Told<R> = (Vec<ConnectionReport>, Result<<R as Render>::Rendered, Error>);
 
 /// Numbers, orders and tells.
 pub struct Telling<S: Sink> {
     sink: S,
-    error: Option<S::Error>,
-    make: Maker<S::Made>,
+    error: Option<Error>,
+    renderer: S::Renderer,
     teller: Teller,
-    workers: Vec<Worker<S::Made>>,
+    workers: Vec<Worker<S::Renderer>>,
     numbers: Numbers,
     waiting: Vec<Portion>,
     /// Connections in `waiting`.
@@ -97,12 +101,12 @@ impl<S: Sink> Telling<S> {
     ///
     /// When the system gives no thread.
     pub fn start(sink: S, config: &Config, threads: usize, stream: bool) -> io::Result<Self> {
-        let make = sink.maker();
-        let workers = (0..threads).map(|number| Worker::start(number, config, &make)).collect::<io::Result<_>>()?;
+        let renderer = sink.renderer();
+        let workers = (0..threads).map(|number| Worker::start(number, config, &renderer)).collect::<io::Result<_>>()?;
         Ok(Self {
             sink,
             error: None,
-            make,
+            renderer,
             teller: Teller::new(config.clone()),
             workers,
             numbers: Numbers::default(),
@@ -141,7 +145,7 @@ impl<S: Sink> Telling<S> {
     /// # Errors
     ///
     /// The first of the sink.
-    pub fn finish(mut self, last: impl IntoIterator<Item = Ended>, rests: Vec<Rest>) -> Result<S, S::Error> {
+    pub fn finish(mut self, last: impl IntoIterator<Item = Ended>, rests: Vec<Rest>) -> Result<S, Error> {
         for ended in last {
             self.wait(ended);
         }
@@ -194,8 +198,8 @@ impl<S: Sink> Telling<S> {
         if self.workers.is_empty() {
             for piece in pieces {
                 let reports = piece.tell(&mut self.teller);
-                let made = (self.make)(&reports);
-                self.error = self.error.take().or_else(|| self.sink.take(reports, made).err());
+                let rendered = self.renderer.render(&reports);
+                Self::take(&mut self.sink, &mut self.error, (reports, rendered));
                 if self.error.is_some() {
                     return;
                 }
@@ -217,30 +221,35 @@ impl<S: Sink> Telling<S> {
         }
     }
 
-    fn get(workers: &[Worker<S::Made>], got: &mut usize, sink: &mut S, error: &mut Option<S::Error>) {
+    fn get(workers: &[Worker<S::Renderer>], got: &mut usize, sink: &mut S, error: &mut Option<Error>) {
         let worker = &workers[*got % workers.len()];
         *got += 1;
         // It was the thread's own panic that ended it, and that has been printed.
         #[expect(clippy::panic, reason = "carries a panic on from the thread that had it")]
-        let Ok((reports, made)) = worker.told.recv() else { panic!("a thread that tells connections has ended") };
+        let Ok(told) = worker.told.recv() else { panic!("a thread that tells connections has ended") };
+        Self::take(sink, error, told);
+    }
+
+    fn take(sink: &mut S, error: &mut Option<Error>, (reports, rendered): Told<S::Renderer>) {
         if error.is_none() {
-            *error = sink.take(reports, made).err();
+            sink.fold(&reports);
+            *error = rendered.and_then(|rendered| sink.write(rendered)).err();
         }
     }
 }
 
-impl<M: Send + 'static> Worker<M> {
-    fn start(number: usize, config: &Config, make: &Maker<M>) -> io::Result<Self> {
+impl<R: Render> Worker<R> {
+    fn start(number: usize, config: &Config, renderer: &R) -> io::Result<Self> {
         let (pieces, inbox) = sync_channel::<Piece>(AHEAD);
         let (outbox, told) = sync_channel(AHEAD);
-        let (mut teller, make) = (Teller::new(config.clone()), Arc::clone(make));
+        let (mut teller, renderer) = (Teller::new(config.clone()), renderer.clone());
         thread::Builder::new().name(format!("rows {number}")).spawn(move || {
             while let Ok(piece) = inbox.recv() {
                 let reports = piece.tell(&mut teller);
-                let made = make(&reports);
+                let rendered = renderer.render(&reports);
                 drop(piece);
                 // Nobody waits for it any more.
-                if outbox.send((reports, made)).is_err() {
+                if outbox.send((reports, rendered)).is_err() {
                     break;
                 }
             }

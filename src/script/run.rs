@@ -339,7 +339,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
             ("close_wait_server_ns", Cell::Nanos(row.close_wait_ns[1])),
             ("retransmissions_client", word(row.retransmissions[0])),
             ("retransmissions_server", word(row.retransmissions[1])),
-            ("history", word(&row.history)),
+            ("history", word(row.history)),
             ("conn_state", word(row.conn_state)),
             ("accept_queue_overflow", word(row.accept_queue_overflow)),
             ("accept_wait_ns", Cell::Nanos(row.accept_wait_ns)),

@@ -39,7 +39,7 @@ pub enum Copy {
 }
 
 /// The numbers of one endpoint.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     /// ISS, from its SYN or SYN-ACK.
     pub iss: Option<SeqNum>,
@@ -122,14 +122,65 @@ pub struct Endpoint {
     doubled: bool,
 }
 
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self::BLANK
+    }
+}
+
 impl Endpoint {
+    /// Of which nothing is known.
+    const BLANK: Self = Self {
+        iss: None,
+        earlier_iss: None,
+        syn_data: 0,
+        syn_ack: false,
+        snd_nxt: None,
+        first_seq: None,
+        snd_una: None,
+        snd_una_ts: None,
+        snd_una_value: None,
+        rcv_nxt: None,
+        fin_end: None,
+        fin_ts: None,
+        fin_waits: false,
+        fin_ends: Vec::new(),
+        sent: Ranges::NONE,
+        last_seen: None,
+        syn_ack_covered: [None; 2],
+        syn_ack_acked: None,
+        acked_unseen: None,
+        window: 0,
+        window_scale: 0,
+        last_sent: None,
+        spoke: false,
+        repeated: false,
+        repeated_ts: None,
+        flight: 0,
+        window_closed: false,
+        timestamps: Timestamps::NONE,
+        last_id: None,
+        ahead: None,
+        syn_unanswered: false,
+        fin_unanswered: false,
+        fin_acked: false,
+        reach: None,
+        nearest: None,
+        nearest_twice: false,
+        advances: [None; ADVANCES],
+        recent: [0; FINGERPRINTS],
+        recent_ts: [Timestamp::MIN; FINGERPRINTS],
+        newest: 0,
+        doubled: false,
+    };
+
     /// Begins anew, in the same memory.
     pub fn renew(&mut self) {
-        let mut fin_ends = std::mem::take(&mut self.fin_ends);
+        let (mut fin_ends, mut sent) = (std::mem::take(&mut self.fin_ends), std::mem::take(&mut self.sent));
         fin_ends.clear();
-        self.sent.renew();
-        let sent = std::mem::take(&mut self.sent);
-        *self = Self { fin_ends, sent, ..Self::default() };
+        sent.renew();
+        *self = Self::BLANK;
+        (self.fin_ends, self.sent) = (fin_ends, sent);
     }
 
     /// Is this the same packet as one of its latest? Remembers it if not.

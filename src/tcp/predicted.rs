@@ -14,24 +14,22 @@ use super::transition::Stimulus;
 impl Connection {
     /// Works out whose plain segments change numbers only from now on.
     pub(super) fn predict(&mut self) {
+        self.quiet = [false; 2];
         let up = Side::BOTH.into_iter().all(|side| self.state(side) == Some(State::Established));
-        self.quiet = if up && !self.alone && self.refusal.is_none() && self.challenged.is_none() {
-            Side::BOTH.map(|side| self.is_quiet(side))
-        } else {
-            [false; 2]
+        let nothing_odd = |end: &Endpoint| {
+            end.fin_end.is_none() && !end.fin_waits && end.acked_unseen.is_none() && end.ahead.is_none()
         };
+        let waits = self.alone || self.refusal.is_some() || self.challenged.is_some();
+        if up && !waits && self.ends.iter().all(nothing_odd) {
+            self.quiet = Side::BOTH.map(|side| self.is_quiet(side));
+        }
     }
 
     fn is_quiet(&self, side: Side) -> bool {
         let (own, peer) = (self.end(side), self.end(side.peer()));
-        let nothing_odd = |end: &Endpoint| {
-            end.fin_end.is_none() && !end.fin_waits && end.acked_unseen.is_none() && end.ahead.is_none()
-        };
         let crossed =
             |step: &Step| step.stimulus == Stimulus::RcvSyn && step.from == Some(State::SynSent) && !own.syn_ack;
-        nothing_odd(own)
-            && nothing_odd(peer)
-            && !peer.syn_unanswered
+        !peer.syn_unanswered
             && !peer.fin_unanswered
             && own.snd_nxt().is_some()
             && (self.midstream || own.iss.is_some())

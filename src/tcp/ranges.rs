@@ -16,11 +16,13 @@ pub struct Ranges {
 }
 
 impl Ranges {
+    /// No bytes.
+    pub const NONE: Self = Self { top: None, below: Vec::new(), floor: 0, bytes: 0 };
+
     /// Begins anew, in the same memory.
     pub fn renew(&mut self) {
-        let mut below = std::mem::take(&mut self.below);
-        below.clear();
-        *self = Self { below, ..Self::default() };
+        self.below.clear();
+        (self.top, self.floor, self.bytes) = (None, 0, 0);
     }
 
     /// Distinct bytes so far.

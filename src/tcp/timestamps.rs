@@ -33,6 +33,9 @@ pub struct Timestamps {
 }
 
 impl Timestamps {
+    /// None seen.
+    pub const NONE: Self = Self { first: None, value: None, echo: None, agreed: false, anchor: None, fastest: None };
+
     /// It sent `seg`; `peer` has sent so far what can be echoed.
     pub fn take(&mut self, seg: &Segment, peer: &Self) {
         let Some((value, echo)) = seg.options.timestamps else { return };
