@@ -360,6 +360,67 @@ fn show_draws_the_ladder_of_one_connection() {
     desk.run(&["show", "web.pcap", "3"]).ends(2).says(&["web.pcap", "3", "2"]);
 }
 
+/// Two lives ten seconds apart; the first begins at 2023-11-14T22:13:20Z.
+fn two_lives() -> Desk {
+    let records: Vec<_> = life(0, 40_000).into_iter().chain(life(10_000, 40_001)).collect();
+    Desk::new().with("web.pcap", &pcap(&records))
+}
+
+#[test]
+fn a_period_is_analysed_alone() {
+    let desk = two_lives();
+    for (period, ports) in [
+        (&["--from", "5s"][..], [0, 1]),
+        (&["--to", "+5s"], [1, 0]),
+        (&["--from", "2023-11-14T22:13:25Z"], [0, 1]),
+        (&["--from", "2023-11-14T23:13:25.5+01:00", "--to", "2023-11-14T22:14:00"], [0, 1]),
+        (&["--to", "10s"], [1, 0]),
+        (&["--from", "0.001s", "--to", "2023-11-14T22:13:30.001Z"], [1, 1]),
+    ] {
+        let run = desk.run(&[&["list", "web.pcap"], period].concat());
+        run.ends(0).says_nothing();
+        let lines = |part| run.stdout.lines().filter(|line| line.contains(part)).count();
+        assert_eq!([lines(":40000"), lines(":40001")], ports, "{period:?}: {}", run.stdout);
+    }
+
+    desk.run(&["--from", "5s", "web.pcap"]).ends(0).says_nothing();
+    let csv = desk.read("reports/web/connections.csv");
+    let found = rows(&csv);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0]["conn_id"], found[0]["first_frame"], found[0]["last_frame"]), ("1", "7", "12"));
+    let summary: serde_json::Value = serde_json::from_str(&desk.read("reports/web/summary.json")).unwrap();
+    assert_eq!((&summary["packets"], &summary["captures"][0]["packets"]), (&6.into(), &12.into()));
+    assert_eq!(summary["options"]["from"], "2023-11-14T22:13:25.000000000Z");
+    assert_eq!(summary["options"]["to"], serde_json::Value::Null);
+
+    // The connection's number is the list's, so its packets are found in the same period.
+    let run = desk.run(&["show", "web.pcap", "1", "--from", "5s"]);
+    assert!(run.ends(0).stdout.contains("40001") && !run.stdout.contains("40000"), "{}", run.stdout);
+    let run = desk.run(&["show", "web.pcap", "1", "--from", "0.005s", "--to", "0.03s"]);
+    assert!(run.ends(0).stdout.contains("40000") && !run.stdout.contains("40001"), "{}", run.stdout);
+    assert!(!run.stdout.contains("SYN_SENT"), "its SYN lies before the period: {}", run.stdout);
+}
+
+#[test]
+fn a_period_that_can_hold_nothing_is_told() {
+    let desk = two_lives();
+    for period in [
+        ["--from", "9s", "--to", "5s"],
+        ["--from", "2023-11-14T22:13:25Z", "--to", "2023-11-14T22:13:20Z"],
+        ["--from", "2023-11-14T22:13:25Z", "--to", "2s"],
+    ] {
+        for command in [&["web.pcap"][..], &["list", "web.pcap"], &["show", "web.pcap", "1"]] {
+            desk.run(&[command, &period].concat()).ends(2).says(&["--to", "--from"]);
+        }
+        assert!(!desk.path("reports").exists());
+    }
+    for bad in ["yesterday", "2023-02-30T00:00:00Z", "2023-11-14"] {
+        let run = desk.run(&["list", "web.pcap", "--from", bad]);
+        assert!(run.ends(2).stderr.contains("--from"), "{}", run.stderr);
+    }
+    desk.run(&["list", "web.pcap", "--from", "1h"]).ends(0).says(&["--from", "2023-11-14T22:13:20"]);
+}
+
 /// `finwait … | head -c0`: the reader leaves before the first byte.
 #[test]
 fn a_closed_pipe_is_success() {

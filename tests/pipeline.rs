@@ -11,6 +11,7 @@ use finwait::pipeline::collect::Kept;
 use finwait::pipeline::engine::Options;
 use finwait::pipeline::interrupt::Interrupt;
 use finwait::pipeline::offline::{self, Inputs};
+use finwait::pipeline::period::Period;
 use finwait::time::{Span, Timestamp};
 use tempfile::TempDir;
 
@@ -21,6 +22,7 @@ fn options(threads: usize) -> Options {
         verify_checksums: true,
         bucket: None,
         port_range: PortRange::default(),
+        period: Period::default(),
         bpf: None,
     }
 }

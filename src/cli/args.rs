@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::duration;
+use super::{duration, instant};
 use crate::metrics::ephemeral_ports::PortRange;
+use crate::pipeline::period::Bound;
 use crate::report::Format;
 use crate::tables::schema::Table;
 use crate::time::Span;
@@ -138,6 +139,20 @@ pub struct AnalysisArgs {
     pub bucket: Option<Span>,
 }
 
+/// Which packets of the captures count.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PeriodArgs {
+    /// Only packets from TIME on: an instant such as 2026-11-21T10:00:00Z (or with +01:00; without either, UTC), or a length
+    /// of time from the first packet on, such as 90s. Packets before it are passed over as if the tap had been started then: they
+    /// give no connection, and one that was open already has an opening that was not seen. Frame numbers stay the file's
+    #[arg(long, value_name = "TIME", value_parser = instant::bound)]
+    pub from: Option<Bound>,
+
+    /// Only packets before TIME, given as for --from; later ones are passed over, wherever they stand in the file
+    #[arg(long, value_name = "TIME", value_parser = instant::bound)]
+    pub to: Option<Bound>,
+}
+
 /// Options for what is written, and where.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OutputArgs {
@@ -187,6 +202,10 @@ pub struct ReportArgs {
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
     pub analysis: AnalysisArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub period: PeriodArgs,
 }
 
 /// `finwait live`.
@@ -239,6 +258,10 @@ pub struct ShowArgs {
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
     pub analysis: AnalysisArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub period: PeriodArgs,
 }
 
 /// `finwait list`.
@@ -256,6 +279,10 @@ pub struct ListArgs {
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
     pub analysis: AnalysisArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub period: PeriodArgs,
 }
 
 /// `finwait schema`.

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod console;
 pub mod duration;
+mod instant;
 pub mod settings;
 pub mod status;
 

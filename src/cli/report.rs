@@ -29,16 +29,18 @@ const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".lz4", ".pcap", ".pcapng", 
 pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
     let watch = Stopwatch::start();
     let interrupt = Interrupt::listen(console::last_warning);
+    let mut options = outcome::options_in(&args.analysis, &args.period)?;
+    options.port_range = args.output.port_range;
     let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
     let folder = Folder::open(&args.output, || stem(args.captures.first().map_or(Path::new("-"), PathBuf::as_path)))?;
-    let mut options = outcome::options(&args.analysis);
-    options.port_range = args.output.port_range;
     let report = folder.begin(&args.output, options.asked(), Files::new(inputs.names()), inputs.is_stream())?;
-    let finished = offline::run(inputs, options, report, &interrupt, settings.progress)?;
-    let status = match outcome::judge(&finished.summary, &finished.stopped, "; report written") {
-        Ok(status) => status,
+    let judged = offline::run(inputs, options, report, &interrupt, settings.progress).and_then(|finished| {
+        let status = outcome::judge(&finished.summary, &finished.stopped, "; report written")?;
+        Ok((finished, status))
+    });
+    let (finished, status) = match judged {
+        Ok(judged) => judged,
         Err(error) => {
-            drop(finished.sink);
             folder.give_up();
             return Err(error);
         }

@@ -19,10 +19,10 @@ use crate::report::ladder::{Packets, Rows, ladder};
 
 /// Runs the command. The capture is read twice: once to find the connection, once for its packets.
 pub fn run(args: &ShowArgs, settings: &Settings) -> Result<Status, Error> {
+    let options = outcome::options_in(&args.analysis, &args.period)?;
     let interrupt = Interrupt::listen(console::last_warning);
     let spool = if offline::is_stdin(&args.capture) { Some(Spool::fill()?) } else { None };
     let path = spool.as_ref().map_or(&args.capture, |spool| &spool.path);
-    let options = outcome::options(&args.analysis);
     // Messages about the spool are messages about standard input.
     let named = |said: String| match &spool {
         Some(spool) => said.replace(&spool.path.display().to_string(), "standard input"),

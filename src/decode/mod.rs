@@ -23,8 +23,10 @@ mod wireless;
 #[cfg(test)]
 mod tests;
 
+pub use walk::Decoded;
+
 use crate::capture::Packet;
-use crate::tcp::segment::{Addressed, FrameId, Undelivered};
+use crate::tcp::segment::FrameId;
 use crate::time::Timestamp;
 use fragments::{Between, Limits, Pool};
 use network::TCP;
@@ -34,22 +36,6 @@ use walk::{Found, Ip, Layer, Next, Stamp, Step, Walk};
 
 /// Headers of any kind in front of the TCP header that are read, tags and extension headers included.
 const MAX_LAYERS: u8 = 64;
-
-/// What a packet turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decoded<'a> {
-    /// A TCP segment.
-    Segment {
-        /// What it says, and between whom.
-        addressed: Addressed,
-        /// Its payload as far as it was captured: at most `payload_len` bytes.
-        payload: &'a [u8],
-    },
-    /// An ICMP error that quotes a TCP segment.
-    Undelivered(Undelivered),
-    /// Neither.
-    Skip(Skip),
-}
 
 /// Turns packets into segments. Keeps fragments between packets, so one decoder must see all packets in order.
 #[derive(Debug, Default)]

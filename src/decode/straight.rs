@@ -10,9 +10,9 @@
 use std::net::IpAddr;
 
 use super::network::{TCP, UDP};
+use super::options;
 use super::skip::Skip;
-use super::walk::{Stamp, UdpTunnel};
-use super::{Decoded, options};
+use super::walk::{Decoded, Stamp, UdpTunnel};
 use crate::capture::{LinkType, Packet};
 use crate::tcp::segment::{Addressed, Flags, HostPort, Options, Segment};
 use crate::tcp::seq::SeqNum;

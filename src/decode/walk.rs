@@ -134,6 +134,22 @@ impl Walk {
     }
 }
 
+/// What a packet turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// A TCP segment.
+    Segment {
+        /// What it says, and between whom.
+        addressed: Addressed,
+        /// Its payload as far as it was captured: at most `payload_len` bytes.
+        payload: &'a [u8],
+    },
+    /// An ICMP error that quotes a TCP segment.
+    Undelivered(Undelivered),
+    /// Neither.
+    Skip(Skip),
+}
+
 /// What a packet comes to, with the payload's place in place of the payload.
 pub(super) enum Found {
     Segment(Addressed, std::ops::Range<usize>),

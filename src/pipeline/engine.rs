@@ -4,6 +4,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 
+use super::period::Period;
 use super::shards::{Shards, Tick};
 use super::sink::Sink;
 use crate::capture::Packet;
@@ -30,6 +31,8 @@ pub struct Options {
     pub bucket: Option<Span>,
     /// The ports that clients choose from.
     pub port_range: PortRange,
+    /// Packets outside are read and passed over.
+    pub period: Period,
     /// The filter that packets had to pass, for the summary.
     pub bpf: Option<String>,
 }
@@ -59,6 +62,8 @@ pub struct Engine<S: Sink> {
     /// The last timestamp of each input, for packets that have none of their own.
     clocks: Vec<Timestamp>,
     packets: u64,
+    /// Packets outside of the period.
+    outside: u64,
     segments: u64,
     skipped: SkipCounts,
     first_ts: Option<Timestamp>,
@@ -84,6 +89,7 @@ impl<S: Sink + 'static> Engine<S> {
             ticked: (Timestamp::MIN, 0),
             clocks: Vec::new(),
             packets: 0,
+            outside: 0,
             segments: 0,
             skipped: SkipCounts::default(),
             first_ts: None,
@@ -96,15 +102,26 @@ impl<S: Sink + 'static> Engine<S> {
     #[inline]
     pub fn packet(&mut self, file: u16, packet: &Packet<'_>) -> bool {
         let ts = self.clock(file, packet.ts);
-        let frame = FrameId::new(file, packet.number);
-        match self.decoder.decode(packet, frame, self.packets, ts) {
-            Decoded::Segment { addressed, payload: _ } => {
-                self.segments += 1;
-                self.shards.segment(&addressed);
-            }
-            Decoded::Undelivered(icmp) => self.shards.undelivered(&icmp),
-            Decoded::Skip(skip) => self.skipped.add(skip),
+        if !self.options.period.admits(packet.ts, ts) {
+            self.packets += 1;
+            self.outside += 1;
+            return true;
         }
+        if let Some(own) = packet.ts {
+            self.first_ts = Some(self.first_ts.map_or(own, |first| first.min(own)));
+            self.last_ts = Some(self.last_ts.map_or(own, |last| last.max(own)));
+        }
+        let frame = FrameId::new(file, packet.number);
+        let Self { segments, shards, skipped, .. } = self;
+        self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
+            Decoded::Segment { addressed, payload: _ } => {
+                *segments += 1;
+                shards.segment(addressed);
+            }
+            Decoded::Undelivered(icmp) => shards.undelivered(&icmp),
+            Decoded::Skip(skip) => skipped.add(skip),
+        });
+        self.shards.settle();
         self.packets += 1;
         let (then, before) = self.ticked;
         let apart = ts.since(then);
@@ -137,14 +154,15 @@ impl<S: Sink + 'static> Engine<S> {
         if let Some(clock) = self.clocks.get_mut(file) {
             *clock = ts;
         }
-        if let Some(own) = own {
-            self.first_ts = Some(self.first_ts.map_or(own, |first| first.min(own)));
-            self.last_ts = Some(self.last_ts.map_or(own, |last| last.max(own)));
-        }
         ts
     }
 
-    /// Packets taken so far.
+    /// A sentence for the user if no packet can lie in the period that was asked for.
+    pub fn contradiction(&self) -> Option<String> {
+        self.options.period.contradiction()
+    }
+
+    /// Packets taken so far, those outside of the period included.
     pub const fn packets(&self) -> u64 {
         self.packets
     }
@@ -166,11 +184,12 @@ impl<S: Sink + 'static> Engine<S> {
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("port_range", self.options.port_range.to_string()));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
+        options.extend(self.options.period.told());
         options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
         let summary = Summary {
             complete: captures.iter().all(|capture| capture.error.is_none()),
             captures,
-            packets: self.packets,
+            packets: self.packets - self.outside,
             tcp_segments: self.segments,
             skipped: self.skipped.iter().map(|(skip, count)| (skip.name(), count)).collect(),
             evictions,

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod interrupt;
 pub mod live;
 pub mod offline;
+pub mod period;
 pub mod progress;
 pub mod single;
 pub mod sink;

@@ -84,7 +84,7 @@ pub struct Finished<S> {
 ///
 /// # Errors
 ///
-/// When the system gives no thread, or the sink takes no more.
+/// When the system gives no thread, when nothing can lie in the period that was asked for, or the sink takes no more.
 pub fn run<S: Sink + 'static>(
     inputs: Inputs,
     options: Options,
@@ -120,6 +120,9 @@ pub fn run<S: Sink + 'static>(
         let flow = merge.each(LOOK_EVERY, |index, packet| {
             useful &= engine.packet(files.get(index).copied().unwrap_or_default(), packet);
         });
+        if let Some(said) = engine.contradiction() {
+            return Err(Error::Request(said));
+        }
         if flow == Flow::End || !useful {
             break;
         }

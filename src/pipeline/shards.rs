@@ -71,12 +71,14 @@ enum Left {
 
 /// The connection table in one or several parts, and the telling.
 pub struct Shards<S: Sink> {
+    /// The next segments for whoever comes in front.
+    batch: Vec<Addressed>,
     front: Front,
     back: Back<S>,
 }
 
 enum Front {
-    Here { tracker: Box<Tracker>, segments: Vec<Addressed> },
+    Here(Box<Tracker>),
     Threads(Vec<Shard>),
 }
 
@@ -115,11 +117,11 @@ impl<S: Sink + 'static> Shards<S> {
             max_bytes: config.max_bytes.div_ceil(tables),
             ..config.clone()
         };
-        let here =
-            || Front::Here { tracker: Box::new(Tracker::new(config.clone())), segments: Vec::with_capacity(OWN_BATCH) };
+        let here = || Front::Here(Box::new(Tracker::new(config.clone())));
+        let batch = Vec::with_capacity(OWN_BATCH);
         if threads == 1 {
             let telling = Telling::start(sink, &config, 0, stream)?;
-            return Ok(Self { front: here(), back: Back::Here(Box::new(telling)) });
+            return Ok(Self { batch, front: here(), back: Back::Here(Box::new(telling)) });
         }
         let own = threads < 4;
         let helpers = if own { threads - 2 } else { threads - 2 - tables };
@@ -135,42 +137,51 @@ impl<S: Sink + 'static> Shards<S> {
             let shards = senders.enumerate().map(|(number, left)| Shard::start(number, config.clone(), left));
             (Front::Threads(shards.collect::<io::Result<_>>()?), None)
         };
-        Ok(Self { front, back: Back::Thread { to, failed, thread } })
+        Ok(Self { batch, front, back: Back::Thread { to, failed, thread } })
     }
 
-    /// Takes a segment, in the order of the capture.
+    /// Takes a segment, in the order of the capture. Nothing but this, so that it is written here as it is decoded; then
+    /// [`Shards::settle`].
+    #[inline(always)]
+    pub fn segment(&mut self, addressed: Addressed) {
+        self.batch.push(addressed);
+    }
+
+    /// Passes segments on when they are enough to make that cheap.
     #[inline]
-    pub fn segment(&mut self, addressed: &Addressed) {
-        match &mut self.front {
-            Front::Here { tracker, segments } => {
-                segments.push(*addressed);
-                if segments.len() == OWN_BATCH {
-                    tracker.feed_all(segments);
-                    segments.clear();
-                }
-            }
-            Front::Threads(shards) => route(shards, addressed.src, addressed.dst, Item::Segment(*addressed)),
+    pub fn settle(&mut self) {
+        if self.batch.len() >= OWN_BATCH {
+            self.pass_on();
         }
     }
 
-    /// Takes an ICMP error about a segment; it goes where the segment's flow is.
-    pub fn undelivered(&mut self, icmp: &Undelivered) {
+    fn pass_on(&mut self) {
         match &mut self.front {
-            Front::Here { tracker, segments } => {
-                tracker.feed_all(segments);
-                segments.clear();
-                tracker.undelivered(icmp);
+            Front::Here(tracker) => tracker.feed_all(&self.batch),
+            Front::Threads(shards) => {
+                for addressed in &self.batch {
+                    route(shards, addressed.src, addressed.dst, Item::Segment(*addressed));
+                }
             }
+        }
+        self.batch.clear();
+    }
+
+    /// Takes an ICMP error about a segment; it goes where the segment's flow is.
+    #[inline(never)]
+    pub fn undelivered(&mut self, icmp: &Undelivered) {
+        self.pass_on();
+        match &mut self.front {
+            Front::Here(tracker) => tracker.undelivered(icmp),
             Front::Threads(shards) => route(shards, icmp.src, icmp.dst, Item::Undelivered(*icmp)),
         }
     }
 
     /// Lets what has ended leave the tables. Returns whether there is any use in going on: not if the sink has refused something.
     pub fn tick(&mut self, tick: Tick) -> bool {
+        self.pass_on();
         match &mut self.front {
-            Front::Here { tracker, segments } => {
-                tracker.feed_all(segments);
-                segments.clear();
+            Front::Here(tracker) => {
                 let ended = ended(tracker, tick);
                 match &mut self.back {
                     Back::Here(telling) => telling.tick([ended]),
@@ -200,16 +211,15 @@ impl<S: Sink + 'static> Shards<S> {
     /// # Errors
     ///
     /// Why the sink refused something.
-    pub fn finish(self, end: Timestamp) -> Result<(S, u64), Error> {
+    pub fn finish(mut self, end: Timestamp) -> Result<(S, u64), Error> {
+        self.pass_on();
         let (told, evictions) = match (self.front, self.back) {
-            (Front::Here { mut tracker, segments }, Back::Here(telling)) => {
-                tracker.feed_all(&segments);
+            (Front::Here(mut tracker), Back::Here(telling)) => {
                 let (open, last, evictions) = (tracker.close(), tracker.take(), tracker.evictions());
                 let rest: Rest = Box::new(rest(*tracker, open, end));
                 (telling.finish([last], vec![rest]), evictions)
             }
-            (Front::Here { mut tracker, segments }, Back::Thread { to, thread, .. }) => {
-                tracker.feed_all(&segments);
+            (Front::Here(tracker), Back::Thread { to, thread, .. }) => {
                 if let Some(to) = to {
                     leave(*tracker, end, &to);
                 }

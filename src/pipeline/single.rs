@@ -36,15 +36,18 @@ pub fn segments(path: &Path, row: &ConnectionRow, options: &Options) -> Result<S
     decoder.verify_checksums = options.verify_checksums;
     let wanted = FlowKey::new(row.who.client, row.who.server).0;
     let (mut shown, mut more) = (Vec::new(), 0);
-    let (mut ordinal, mut clock) = (0, Timestamp::default());
+    let (mut ordinal, mut clock, mut period) = (0, Timestamp::default(), options.period);
     while let Ok(Some(packet)) = savefile.next() {
         clock = packet.ts.unwrap_or(clock);
         let frame = FrameId::new(0, packet.number);
         if frame > row.last_frame {
             break;
         }
-        let decoded = decoder.decode(&packet, frame, ordinal, clock);
         ordinal += 1;
+        if !period.admits(packet.ts, clock) {
+            continue;
+        }
+        let decoded = decoder.decode(&packet, frame, ordinal - 1, clock);
         let Decoded::Segment { addressed, payload: _ } = decoded else { continue };
         if frame < row.first_frame || FlowKey::new(addressed.src, addressed.dst).0 != wanted {
             continue;
