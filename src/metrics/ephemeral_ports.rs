@@ -165,7 +165,7 @@ impl EphemeralPorts {
                     used.leaves = true;
                     used.over_time.leave_after(BEGUN, window);
                 }
-                used.over_time.settle(used.over_time.kept() / 2, step);
+                used.over_time.settle((used.over_time.kept() / 2).min(CHANGES / 8), step);
             }
             stretches += used.over_time.stretches();
         }
@@ -182,7 +182,7 @@ impl EphemeralPorts {
             }
         }
         self.count();
-        self.room = CHANGES.max(2 * self.changes);
+        self.room = (CHANGES / 4).max(2 * self.changes);
     }
 
     /// The rows of `ephemeral_ports`, by user, and of `ephemeral_port_use`, by bucket and user; of the latter those with most stays

@@ -244,6 +244,7 @@ impl Run {
     }
 
     /// All of its rows.
+    #[cfg(feature = "full")]
     pub fn tables(&self) -> Tables {
         let mut tables = Tables::default();
         self.reports.iter().for_each(|report| tables.take(report.clone()));
