@@ -199,6 +199,31 @@ fn formats_and_tables_are_chosen() {
         fs::read_dir(desk.path("out")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["connections.csv", "summary.json", "time_wait.csv"]);
+    let run = desk.run(&["-o", "none", "--format", "csv,parquet,json", "--tables", "none", "web.pcap"]);
+    run.ends(0);
+    assert_eq!(fs::read_dir(desk.path("none")).unwrap().count(), 1);
+    assert!(desk.path("none/summary.json").is_file());
+}
+
+/// Without packets, what an earlier run left stays; with some, a stream's report is the file's.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_gives_the_files_report_and_an_empty_one_spoils_nothing() {
+    let desk = Desk::new().with("web.pcap", &pcap(&life(0, 40_000))).with("torn.pcap", b"");
+    let piped = |file: &str| {
+        let mut child = desk.command(&["-q", "-o", "out", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&fs::read(desk.path(file)).unwrap()).unwrap();
+        child.wait().unwrap().code()
+    };
+    assert_eq!(piped("web.pcap"), Some(0));
+    desk.run(&["-q", "-o", "whole", "web.pcap"]).ends(0);
+    let read = |name: &str| fs::read(desk.path(name)).unwrap();
+    for table in ["connections.csv", "transitions.jsonl", "listeners.csv", "anomalies.csv", "state_census.csv"] {
+        assert!(read(&format!("out/{table}")) == read(&format!("whole/{table}")), "{table}");
+    }
+    let before = read("out/connections.csv");
+    assert_eq!(piped("torn.pcap"), Some(2));
+    assert!(read("out/connections.csv") == before);
 }
 
 #[test]

@@ -126,7 +126,8 @@ fn check(report: &ConnectionReport) {
 
 /// What the tables of listeners promise of all of them together.
 fn check_queues(reports: &[ConnectionReport]) {
-    let asked = Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default() };
+    let asked =
+        Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default(), over_time: true };
     let mut folds = Folds::new(asked);
     reports.iter().for_each(|report| folds.add(report));
     let first = reports.iter().map(|report| report.connection.first_ts).min().unwrap_or_default();

@@ -156,7 +156,8 @@ pub struct PeriodArgs {
 /// Options for what is written, and where.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OutputArgs {
-    /// The folder for the report [default: reports/<first capture's stem>/]
+    /// The folder for the report [default: reports/<first capture's stem>/]; all of it appears at once, but from a pipe or an
+    /// interface CSV and JSON lines of connections grow batch by batch
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
 

@@ -21,6 +21,7 @@ use crate::report::output::{OutputDir, ReportError};
 use crate::report::terminal::{self, Written};
 use crate::report::writers::{Plan, Rendered, Rendering, Writers};
 use crate::tables::cell::Files;
+use crate::tables::schema::Table;
 
 /// Endings that say what a file is, not what it is called: `web.pcapng.gz` is `web`.
 const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".lz4", ".pcap", ".pcapng", ".cap", ".dmp", ".ntar"];
@@ -121,6 +122,9 @@ impl Folder {
     /// Begins the report of inputs with these names.
     pub(super) fn begin(&self, args: &OutputArgs, asked: Asked, names: Files, stream: bool) -> Result<Report, Error> {
         let plan = Plan { formats: args.formats(), tables: args.tables(), stream };
+        let over_time =
+            [Table::ListenerQueues, Table::EphemeralPortUse].iter().any(|table| plan.tables.contains(table));
+        let asked = Asked { over_time, ..asked };
         let writers = Writers::begin(&self.out, plan, names).map_err(failed)?;
         Ok(Report { folds: Folds::new(asked), writers })
     }

@@ -165,7 +165,7 @@ impl EphemeralPorts {
                     used.leaves = true;
                     used.over_time.leave_after(BEGUN, window);
                 }
-                used.over_time.settle(used.over_time.kept() / 2, step);
+                used.over_time.settle((used.over_time.kept() / 2).min(CHANGES / 8), step);
             }
             stretches += used.over_time.stretches();
         }
@@ -182,18 +182,19 @@ impl EphemeralPorts {
             }
         }
         self.count();
-        self.room = CHANGES.max(2 * self.changes);
+        self.room = (CHANGES / 4).max(2 * self.changes);
     }
 
     /// The rows of `ephemeral_ports`, by user, and of `ephemeral_port_use`, by bucket and user; of the latter those with most stays
     /// are told first.
-    pub fn finish(self, buckets: Option<Buckets>) -> (Vec<EphemeralPortRow>, PortUse) {
+    pub fn finish(self, buckets: Option<Buckets>, over_time: bool) -> (Vec<EphemeralPortRow>, PortUse) {
         let Self { range, time_wait, users, .. } = self;
         let window = window(time_wait, buckets);
         let mut users = users.into_all();
         users.retain(|(_, used)| used.stays > 0);
         users.sort_by_key(|(user, used)| (Reverse(used.stays), *user));
-        let (mut rows, mut over_time) = (Vec::with_capacity(users.len()), PortUse::default());
+        let over_time = if over_time { PortUse::default() } else { PortUse::unwanted() };
+        let (mut rows, mut over_time) = (Vec::with_capacity(users.len()), over_time);
         for (user, used) in users {
             let collapsed = used.over_time.is_collapsed();
             let exact = used.over_time.is_exact() && !used.leaves;
@@ -322,7 +323,7 @@ mod tests {
     fn told(reports: Vec<ConnectionReport>, until: i64) -> (Vec<EphemeralPortRow>, Vec<EphemeralPortUseRow>) {
         let mut ports = EphemeralPorts::new(PortRange::default(), MINUTE);
         reports.iter().for_each(|report| ports.add(report, 1));
-        let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(until * S), Some(Span::from_secs(10)))));
+        let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(until * S), Some(Span::from_secs(10)))), true);
         (rows, over_time.rows().collect())
     }
 
@@ -380,7 +381,7 @@ mod tests {
     fn without_times_and_with_no_time_wait_nothing_is_divided_by_zero() {
         let mut ports = EphemeralPorts::new(PortRange::default(), Span::ZERO);
         ports.add(&stay([10, 0, 0, 1], 40_000, 0, None), 1);
-        let (rows, over_time) = ports.finish(None);
+        let (rows, over_time) = ports.finish(None, true);
         assert_eq!((rows[0].exhaustion_rate, rows[0].connections_per_second, over_time.len()), (None, 1.0, 0));
     }
 
@@ -400,7 +401,7 @@ mod tests {
             }
         }
         assert!(ports.changes <= 2 * CHANGES && ports.users.len() == 1, "{} {}", ports.changes, ports.users.len());
-        let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(750 * S), Some(Span::from_secs(10)))));
+        let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(750 * S), Some(Span::from_secs(10)))), true);
         let (row, over_time) = (&rows[0], over_time.rows().collect::<Vec<_>>());
         assert_eq!((row.connections, row.time_wait_stays, row.distinct_client_ports), (150_000, 150_000, 28_232));
         assert_eq!((row.time_wait_peak, row.connections_per_second), (12_000, 200.0));

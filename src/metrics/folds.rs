@@ -22,12 +22,15 @@ pub struct Asked {
     pub time_wait: Span,
     /// The ports that clients choose from.
     pub port_range: PortRange,
+    /// The tables over time of listeners and ports are wanted; without them they stay empty.
+    pub over_time: bool,
 }
 
 /// All folds of a run.
 #[derive(Clone, Debug)]
 pub struct Folds {
     bucket: Option<Span>,
+    over_time: bool,
     grid: Grid,
     listeners: Listeners,
     census: Census,
@@ -82,6 +85,7 @@ impl Folds {
     pub fn new(asked: Asked) -> Self {
         Self {
             bucket: asked.bucket,
+            over_time: asked.over_time,
             grid: Grid::new(asked.bucket),
             listeners: Listeners::default(),
             census: Census::default(),
@@ -118,8 +122,8 @@ impl Folds {
     /// What they tell; `capture` is when it began and ended, where any packet tells.
     pub fn finish(self, capture: Option<(Timestamp, Timestamp)>) -> Told {
         let buckets = capture.map(|(first, last)| Buckets::new(first, last, self.bucket));
-        let listeners = self.listeners.finish(buckets);
-        let (ephemeral_ports, ephemeral_port_use) = self.ports.finish(buckets);
+        let listeners = self.listeners.finish(buckets, self.over_time);
+        let (ephemeral_ports, ephemeral_port_use) = self.ports.finish(buckets, self.over_time);
         let end = capture.map(|(_, last)| last);
         Told {
             state_census: buckets.map_or_else(Vec::new, |buckets| self.census.finish(buckets)),

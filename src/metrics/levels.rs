@@ -16,6 +16,8 @@ pub struct Levels<const N: usize> {
     near: Vec<u64>,
     base: i64,
     changes: u64,
+    /// Places whose peaks nobody asks for, as bits: once anything is settled their changes go where they belong at once.
+    sums: u8,
     rest: Option<Box<Rest<N>>>,
 }
 
@@ -29,6 +31,8 @@ struct Rest<const N: usize> {
     /// Everything up to here is.
     until: i64,
     step: i64,
+    /// The stretch that was used last.
+    last: usize,
 }
 
 /// What happened in a time, by place.
@@ -85,7 +89,7 @@ pub struct Level {
 
 impl<const N: usize> Default for Levels<N> {
     fn default() -> Self {
-        Self { near: Vec::new(), base: 0, changes: 0, rest: None }
+        Self { near: Vec::new(), base: 0, changes: 0, sums: 0, rest: None }
     }
 }
 
@@ -112,6 +116,12 @@ impl<const N: usize> Levels<N> {
             self.base = at.saturating_sub(REACH);
         }
         self.changes += 1;
+        if self.sums >> (code % MOST_PLACES) & 1 == 1 && code / MOST_PLACES != ASK {
+            if let Some(rest) = self.rest.as_mut().filter(|rest| !rest.settled.is_empty()) {
+                rest.happened(at, code).add(code / MOST_PLACES);
+                return;
+            }
+        }
         match at.checked_sub(self.base).filter(|since| (0..2 * REACH).contains(since)) {
             Some(since) => self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code)),
             None => self.rest().far.push((at, code)),
@@ -119,8 +129,17 @@ impl<const N: usize> Levels<N> {
     }
 
     fn rest(&mut self) -> &mut Rest<N> {
-        let fresh = || Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1 });
+        let fresh = || Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1, last: 0 });
         self.rest.get_or_insert_with(fresh)
+    }
+
+    /// Only how many are in `place` at the end of each bucket matters from now on, or matters no longer only.
+    pub const fn only_sums(&mut self, place: u8, only: bool) {
+        if only {
+            self.sums |= 1 << place;
+        } else {
+            self.sums &= !(1 << place);
+        }
     }
 
     /// How many comings, goings and questions there were.
@@ -197,11 +216,12 @@ impl<const N: usize> Levels<N> {
     /// Puts what is left in order.
     pub fn finish(mut self) -> History<N> {
         self.near.sort_unstable();
-        let (settled, mut far) = self.rest.take().map_or_else(Default::default, |rest| (rest.settled, rest.far));
+        let (settled, mut far, step) =
+            self.rest.take().map_or_else(Default::default, |rest| (rest.settled, rest.far, rest.step));
         far.sort_unstable();
         let after = far.partition_point(|change| change.0 < self.base);
         let above = far.split_off(after);
-        History { settled, below: far, near: self, above }
+        History { settled, step, below: far, near: self, above }
     }
 }
 
@@ -226,18 +246,18 @@ impl<const N: usize> Rest<N> {
     }
 
     fn happened(&mut self, at: i64, code: u8) -> &mut Happened {
-        let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
-        let place = match self.settled.last() {
-            Some(last) if last.end == end => self.settled.len() - 1,
-            _ => match self.settled.binary_search_by_key(&end, |stretch| stretch.end) {
+        let inside = |stretch: &Stretch<N>| at <= stretch.end && at > stretch.end.saturating_sub(self.step);
+        if !self.settled.get(self.last).is_some_and(inside) {
+            let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
+            self.last = match self.settled.binary_search_by_key(&end, |stretch| stretch.end) {
                 Ok(place) => place,
                 Err(place) => {
                     self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
                     place
                 }
-            },
-        };
-        &mut self.settled[place].of[usize::from(code % MOST_PLACES).min(N - 1)]
+            };
+        }
+        &mut self.settled[self.last].of[usize::from(code % MOST_PLACES).min(N - 1)]
     }
 
     fn late(&mut self, at: i64, code: u8) {
@@ -264,6 +284,13 @@ impl Happened {
             LEAVE => self.by = self.by.saturating_sub(1),
             _ => self.low = self.low.min(self.by),
         }
+    }
+
+    /// A change of which the instant does not matter; a question asked before it is answered as if it had come before that.
+    fn add(&mut self, kind: u8) {
+        let more = i32::from(kind == COME);
+        (self.by, self.came) = (self.by.saturating_add(2 * more - 1), self.came.saturating_add(more.unsigned_abs()));
+        self.low = self.low.saturating_add(more);
     }
 
     /// A change somewhere among the others. How high the level was is known anew only for the instant of the top and for the end;
@@ -307,31 +334,50 @@ impl Happened {
 #[derive(Clone, Debug)]
 pub struct History<const N: usize> {
     settled: Vec<Stretch<N>>,
+    step: i64,
     below: Vec<(i64, u8)>,
     near: Levels<N>,
     above: Vec<(i64, u8)>,
 }
 
 impl<const N: usize> History<N> {
-    /// What happened, until when, in which place.
-    fn events(&self) -> impl Iterator<Item = (i64, usize, Happened)> + '_ {
-        let settled = self
-            .settled
-            .iter()
-            .flat_map(|stretch| stretch.of.iter().enumerate().map(|(place, &happened)| (stretch.end, place, happened)));
+    /// What happened, until when, in which place. A stretch that the end of the capture, `last`, lies in is told as if it ended there.
+    fn events(&self, last: i64) -> impl Iterator<Item = (i64, usize, Happened)> + '_ {
         let near = self.near.near.iter().map(|&key| apart(self.near.base, key));
         let single = self.below.iter().copied().chain(near).chain(self.above.iter().copied());
-        settled.filter(|event| event.2 != NOTHING).chain(single.map(|(at, code)| {
-            let mut happened = NOTHING;
-            happened.take(at, code / MOST_PLACES);
-            (at, usize::from(code % MOST_PLACES), happened)
-        }))
+        let mut single = single.peekable();
+        let mut settled = self.settled.iter().peekable();
+        let (mut stretch, mut place): (Option<&Stretch<N>>, usize) = (None, 0);
+        std::iter::from_fn(move || {
+            loop {
+                if let Some((end, &happened)) = stretch.and_then(|stretch| Some((stretch.end, stretch.of.get(place)?)))
+                {
+                    place += 1;
+                    if happened != NOTHING {
+                        let reaches_into = end > last && end.saturating_sub(self.step) < last;
+                        return Some((if reaches_into { last } else { end }, place - 1, happened));
+                    }
+                    continue;
+                }
+                // What is kept one by one comes after the stretch it lies in, and before those that begin later.
+                let next = single.peek().map_or(i64::MAX, |change| change.0);
+                let begun =
+                    |stretch: &&Stretch<N>| self.step == i64::MAX || stretch.end.saturating_sub(self.step) < next;
+                (stretch, place) = (settled.next_if(begun), 0);
+                if stretch.is_none() {
+                    let (at, code) = single.next()?;
+                    let mut happened = NOTHING;
+                    happened.take(at, code / MOST_PLACES);
+                    return Some((at, usize::from(code % MOST_PLACES), happened));
+                }
+            }
+        })
     }
 
     /// Most at once in `place`, and when that was first reached; (0, `None`) without stays.
     pub fn peak(&self, place: u8) -> (u64, Option<Timestamp>) {
         let (mut now, mut peak, mut when) = (0_i64, 0, None);
-        for (_, _, happened) in self.events().filter(|event| event.1 == usize::from(place)) {
+        for (_, _, happened) in self.events(i64::MAX).filter(|event| event.1 == usize::from(place)) {
             let top = now + i64::from(happened.top);
             if top > peak {
                 (peak, when) = (top, Some(Timestamp::from_nanos(happened.top_at)));
@@ -344,20 +390,18 @@ impl<const N: usize> History<N> {
     /// The fewest that were in `place` when it was asked; `None` if it never was.
     pub fn least(&self, place: u8) -> Option<u64> {
         let mut now = 0_i64;
-        let levels = self.events().filter(|event| event.1 == usize::from(place)).filter_map(|(_, _, happened)| {
-            let low = (happened.low != i32::MAX).then(|| now + i64::from(happened.low));
-            now += i64::from(happened.by);
-            low.map(|low| u64::try_from(low).unwrap_or(0))
-        });
+        let levels =
+            self.events(i64::MAX).filter(|event| event.1 == usize::from(place)).filter_map(|(_, _, happened)| {
+                let low = (happened.low != i32::MAX).then(|| now + i64::from(happened.low));
+                now += i64::from(happened.by);
+                low.map(|low| u64::try_from(low).unwrap_or(0))
+            });
         levels.min()
     }
 
     /// The levels of the first `M` places in each bucket in which anyone is in any of them.
     pub fn in_buckets<const M: usize>(&self, buckets: Buckets) -> Vec<(Timestamp, [Level; M])> {
-        // A stretch may end after the capture, which it reaches into.
-        let (last, single) = (buckets.last().as_nanos(), self.settled.is_empty());
-        let mut events =
-            self.events().map(|(at, place, happened)| (if single { at } else { at.min(last) }, place, happened));
+        let mut events = self.events(buckets.last().as_nanos());
         let mut next = events.next();
         let mut now = [0_i64; M];
         let mut out = Vec::new();

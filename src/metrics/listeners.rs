@@ -99,6 +99,8 @@ struct Fold {
     accept_queue_overflows: u64,
     fin_retransmissions: u64,
     close_wait_open: u64,
+    /// Its accept queue was full once.
+    overflowed: bool,
     spans: Samples<KINDS>,
     waiting: Levels<PLACES>,
     concerns: Concerns,
@@ -226,7 +228,7 @@ impl Listeners {
         let mut stretches = 0;
         for fold in self.all.values() {
             if fold.waiting.kept() > FEW {
-                fold.waiting.settle(fold.waiting.kept() / 2, step);
+                fold.waiting.settle((fold.waiting.kept() / 2).min(CHANGES / 8), step);
             }
             stretches += fold.waiting.stretches();
         }
@@ -246,7 +248,8 @@ impl Listeners {
             }
             self.count();
         }
-        self.room.changes = CHANGES.max(2 * self.changes);
+        // What is no longer exact need not wait so long for what comes late.
+        self.room.changes = (CHANGES / 4).max(2 * self.changes);
     }
 
     fn summarize(&mut self) {
@@ -259,10 +262,11 @@ impl Listeners {
         self.room.words = WORDS.max(2 * self.words);
     }
 
-    /// What they told; over time the listeners where most came and went are told first.
-    pub fn finish(self, buckets: Option<Buckets>) -> Told {
+    /// What they told; over time, if the `queues` are wanted, the listeners where most came and went are told first.
+    pub fn finish(self, buckets: Option<Buckets>, queues: bool) -> Told {
         let Self { all, beside, gone, .. } = self;
-        let mut told = Told { spans: spans(&all, &beside), ..Told::default() };
+        let queues = if queues { Queues::default() } else { Queues::unwanted() };
+        let mut told = Told { spans: spans(&all, &beside), queues, ..Told::default() };
         for (concern, beyond) in gone {
             told.concerns.entry(concern).or_default().beyond = beyond;
         }
@@ -355,10 +359,13 @@ impl Fold {
         self.syn_ack_retransmissions += row.syn_ack_retransmissions;
         self.accept_queue_overflows += u64::from(row.accept_queue_overflow);
         self.fin_retransmissions += row.fin_retransmissions.iter().sum::<u64>();
+        // Of CLOSE_WAIT nobody asks for the peak; of who is silent only how many were when the queue was full.
+        self.waiting.only_sums(CLOSE_WAIT, true);
         if let Some(since) = report.waiting.held_off_since {
-            // The queue was full then.
+            self.overflowed = true;
             self.waiting.ask(SILENT, since);
         }
+        self.waiting.only_sums(SILENT, !self.overflowed);
         self.concerns.note(report);
         self.wait(report);
         words

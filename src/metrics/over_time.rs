@@ -39,10 +39,23 @@ impl<S: Copy + Ord, const N: usize> OverTime<S, N> {
         }
     }
 
+    /// One that takes no rows: nobody asks for them.
+    pub const fn unwanted() -> Self {
+        Self { subjects: Vec::new(), rows: Vec::new(), full: true }
+    }
+
     /// Puts the rows in order.
     pub fn sorted(mut self) -> Self {
-        let subjects = &self.subjects;
-        self.rows.sort_unstable_by_key(|row| (row.0, subjects.get(row.1 as usize).copied()));
+        // Subjects are compared once each, and not with every row.
+        let mut order: Vec<u32> = (0..self.subjects.len() as u32).collect();
+        order.sort_unstable_by_key(|&place| self.subjects.get(place as usize));
+        let mut ranks = vec![0; order.len()];
+        for (rank, &place) in (0..).zip(&order) {
+            ranks[place as usize] = rank;
+        }
+        self.rows.iter_mut().for_each(|row| row.1 = ranks[row.1 as usize]);
+        self.subjects.sort_unstable();
+        self.rows.sort_unstable_by_key(|row| (row.0, row.1));
         self
     }
 

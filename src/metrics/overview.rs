@@ -149,8 +149,9 @@ impl Headlines {
         for stay in &report.time_wait {
             self.stay(stay, row.who.endpoint(stay.side).ip);
         }
-        if self.in_time_wait.kept() > CHANGES {
-            self.in_time_wait.settle(CHANGES / 2, step);
+        let room = if self.in_time_wait.is_exact() { CHANGES } else { CHANGES / 4 };
+        if self.in_time_wait.kept() > room {
+            self.in_time_wait.settle(CHANGES / 8, step);
         }
     }
 

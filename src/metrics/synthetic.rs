@@ -244,6 +244,7 @@ impl Run {
     }
 
     /// All of its rows.
+    #[cfg(feature = "full")]
     pub fn tables(&self) -> Tables {
         let mut tables = Tables::default();
         self.reports.iter().for_each(|report| tables.take(report.clone()));
@@ -262,7 +263,8 @@ pub fn told(reports: &[ConnectionReport]) -> Told {
 }
 
 fn folded(reports: &[ConnectionReport], capture: Option<(Timestamp, Timestamp)>) -> Told {
-    let asked = Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default() };
+    let asked =
+        Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default(), over_time: true };
     let mut folds = Folds::new(asked);
     reports.iter().for_each(|report| folds.add(report));
     folds.finish(capture)

@@ -115,8 +115,12 @@ mod tests {
         }
     }
 
-    const ASKED: Asked =
-        Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::new(32_768, 60_999).unwrap() };
+    const ASKED: Asked = Asked {
+        bucket: None,
+        time_wait: Span::from_secs(60),
+        port_range: PortRange::new(32_768, 60_999).unwrap(),
+        over_time: true,
+    };
 
     fn tables(reports: Vec<ConnectionReport>) -> Tables {
         let mut kept = Kept::new(ASKED);

@@ -40,7 +40,7 @@ pub struct Options {
 impl Options {
     /// What they say to the folds.
     pub const fn asked(&self) -> Asked {
-        Asked { bucket: self.bucket, time_wait: self.time_wait, port_range: self.port_range }
+        Asked { bucket: self.bucket, time_wait: self.time_wait, port_range: self.port_range, over_time: true }
     }
 }
 

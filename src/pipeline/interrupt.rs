@@ -3,9 +3,16 @@
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::report::output::between_rows;
 
 /// 128 + SIGINT, as shells report a program that Ctrl-C ended.
 const KILLED: i32 = 130;
+
+/// Hundredths of a second that rows may take to be written.
+const PATIENCE: u32 = 100;
 
 /// How often Ctrl-C (or SIGTERM, SIGHUP) came. Clones share the count.
 #[derive(Clone, Debug, Default)]
@@ -18,11 +25,20 @@ impl Interrupt {
         let this = Self::default();
         let count = this.clone();
         // The third asks no more: a read that never returns cannot look at the count. Files under their final names are
-        // whole at any moment, so nothing half-written stays.
+        // whole, or grow by whole rows: one that is being written is waited for, though not for ever.
         let _ = ctrlc::set_handler(move || match count.raise() {
             0..=1 => {}
             2 => warn(),
-            _ => process::exit(KILLED),
+            _ => {
+                let mut waits = 0..PATIENCE;
+                let _whole = loop {
+                    match between_rows() {
+                        None if waits.next().is_some() => thread::sleep(Duration::from_millis(10)),
+                        whole => break whole,
+                    }
+                };
+                process::exit(KILLED)
+            }
         });
         this
     }

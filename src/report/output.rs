@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Why a report, or a part of it, could not be written: which path, at which step, and what the user can do.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,19 @@ fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Held while rows go to a file that may be read already.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Keeps rows from being written as long as it is held, so that the program can end without leaving half of one; `None` where some
+/// are being written just now.
+pub fn between_rows() -> Option<MutexGuard<'static, ()>> {
+    match WRITING.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// A folder that reports are written to; it exists and can be written.
@@ -135,6 +149,7 @@ impl OutputFile {
     /// # Errors
     /// When they cannot be written.
     pub fn rows(&mut self, rows: &[u8]) -> Result<(), ReportError> {
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.write_all(rows);
         self.whole_rows(written, rows.len() as u64)
     }
@@ -144,6 +159,7 @@ impl OutputFile {
     /// # Errors
     /// When it cannot be written.
     pub fn hand_over(&mut self) -> Result<(), ReportError> {
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let flushed = self.flush();
         self.whole_rows(flushed, 0)
     }

@@ -113,7 +113,8 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
     if let Some(flow) = flow {
         reports.push(flow.finish(&config, Finish::Capture(script.end(numbers))));
     }
-    let asked = Asked { bucket: script.bucket, time_wait: config.time_wait, port_range: PortRange::default() };
+    let asked =
+        Asked { bucket: script.bucket, time_wait: config.time_wait, port_range: PortRange::default(), over_time: true };
     let mut folds = Folds::new(asked);
     reports.iter().for_each(|report| folds.add(report));
     let told = folds.finish(Some((numbers.start, script.end(numbers))));

@@ -280,7 +280,7 @@ mod tests {
             half_open.add(&report.connection, None);
         }
         let mut out = Vec::new();
-        half_open.tell(&mut out, &listeners.finish(None).rows, Some(at(60 * S)));
+        half_open.tell(&mut out, &listeners.finish(None, true).rows, Some(at(60 * S)));
         out.into_iter().map(|finding| (finding.kind, finding.text, finding.count)).collect()
     }
 

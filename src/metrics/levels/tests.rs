@@ -174,3 +174,42 @@ fn stretches_widen_without_losing_the_peak() {
     assert_eq!(settled.peak(0), exact.peak(0));
     assert_eq!(settled.in_buckets::<1>(buckets), exact.in_buckets::<1>(buckets));
 }
+
+#[test]
+fn what_ends_after_the_capture_has_not_ended() {
+    let mut of = Levels::<1>::default();
+    for n in 0..100 {
+        of.add(0, at(n * 10), Some(at(n * 10 + 5_000)));
+    }
+    of.settle(0, 100);
+    let rows = of.finish().in_buckets::<1>(Buckets::new(at(0), at(1_050), Some(Span::from_nanos(100))));
+    assert_eq!(rows.last().map(|(end, [level])| (*end, level.at_end)), Some((at(1_050), 100)));
+}
+
+#[test]
+fn where_only_sums_matter_they_are_exact_and_answers_never_too_low() {
+    let (mut exact, mut sums) = (Levels::<2>::default(), Levels::<2>::default());
+    sums.only_sums(1, true);
+    for n in 0..2_000_i64 {
+        for levels in [&mut exact, &mut sums] {
+            levels.add(0, at(n * 10), Some(at(n * 10 + 35)));
+            levels.add(1, at(n * 10 - 200), (n % 5 > 0).then(|| at(n * 10 + 400)));
+        }
+        if n == 1_500 {
+            sums.only_sums(1, false);
+            exact.ask(1, at(n * 10));
+            sums.ask(1, at(n * 10));
+        }
+        if sums.kept() > 200 {
+            sums.settle(100, 100);
+        }
+    }
+    let (exact, sums) = (exact.finish(), sums.finish());
+    assert_eq!(sums.peak(0), exact.peak(0));
+    assert!(sums.least(1) >= exact.least(1), "{:?} {:?}", sums.least(1), exact.least(1));
+    let ends = |history: &History<2>| {
+        let rows = history.in_buckets::<2>(Buckets::new(at(0), at(20_000), Some(Span::from_nanos(500))));
+        rows.into_iter().map(|(end, [_, level])| (end, level.at_end)).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&sums), ends(&exact));
+}

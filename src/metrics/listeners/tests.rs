@@ -9,7 +9,7 @@ fn rows(reports: &[ConnectionReport]) -> Vec<ListenerRow> {
     reports.iter().for_each(|report| {
         listeners.add(report, 1);
     });
-    listeners.finish(None).rows
+    listeners.finish(None, true).rows
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn queues_are_told_bucket_by_bucket_and_listener_by_listener() {
     listeners.add(&elsewhere("10.0.0.9:80", 12, 14), 1);
     listeners.add(&Draft::to("10.0.0.9:80").time_wait(Side::Server, 31, None).done(), 1);
     let buckets = Buckets::new(at(1), at(50), Some(Span::from_nanos(10)));
-    let rows: Vec<_> = listeners.finish(Some(buckets)).queues.rows().collect();
+    let rows: Vec<_> = listeners.finish(Some(buckets), true).queues.rows().collect();
     let short: Vec<_> = rows
         .iter()
         .map(|row| {
