@@ -21,9 +21,10 @@ report: build ## analyse the bundled captures into reports/demo/ and print the s
 
 # The core alone is built unoptimised, so that arithmetic is checked for overflow, and without polars, so that it is quick.
 test: setup ## formatting, lints and every test
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(RELEASE) --no-default-features --all-targets -- -D warnings
 	$(CARGO) clippy $(RELEASE) --all-targets -- -D warnings
+	$(CARGO) clippy $(RELEASE) --package finwait-benches --all-targets -- -D warnings
 	$(CARGO) test --locked --no-default-features
 	$(CARGO) test $(RELEASE)
 	$(CARGO) package --locked --allow-dirty --no-verify --list >/dev/null

@@ -1,7 +1,5 @@
 //! A packet out of its container: the walk over the records of a file in memory.
 
-mod shared;
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

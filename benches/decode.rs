@@ -1,7 +1,5 @@
 //! A segment out of a packet: the same headers behind each of the common links.
 
-mod shared;
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,7 +1,5 @@
 //! A connection that is over: all its rows.
 
-mod shared;
-
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use finwait::conntrack::config::Config;
 use finwait::conntrack::tracker::Tracker;

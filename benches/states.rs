@@ -1,7 +1,5 @@
 //! What segments do to one connection: the state machine with its counters, without a table.
 
-mod shared;
-
 use std::collections::BTreeMap;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,8 +1,5 @@
 //! What the benches work on. In: a profile. Out: a capture in memory, its packets, its segments.
 
-// Every bench uses a part of it.
-#![allow(dead_code)]
-
 #[path = "../../examples/traffic/generate/mod.rs"]
 mod generate;
 
