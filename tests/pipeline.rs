@@ -1,18 +1,28 @@
 //! The pipeline as a library: the bundled captures through any number of shards.
 #![cfg(feature = "full")]
 
+// Every test that generates captures uses a part of it.
+#[allow(dead_code)]
+#[path = "../examples/traffic/generate/mod.rs"]
+mod generate;
+
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use finwait::capture::Savefile;
+use finwait::error::Error;
 use finwait::metrics::ephemeral_ports::PortRange;
-use finwait::metrics::rows::{Summary, Tables};
+use finwait::metrics::rows::{ConnectionReport, Summary, Tables};
 use finwait::pipeline::collect::Kept;
-use finwait::pipeline::engine::Options;
+use finwait::pipeline::engine::{Engine, Options};
 use finwait::pipeline::interrupt::Interrupt;
 use finwait::pipeline::offline::{self, Inputs};
 use finwait::pipeline::period::Period;
+use finwait::pipeline::sink::{Render, Sink};
 use finwait::time::{Span, Timestamp};
+use generate::{Profile, Settings};
 use tempfile::TempDir;
 
 fn options(threads: usize) -> Options {
@@ -178,4 +188,100 @@ fn ctrl_c_ends_the_reading_with_what_was_read() {
     assert_eq!(tables.connections.len() as u64, summary.packets);
     assert!(!summary.complete);
     assert!(matches!(&stopped[..], [said] if said.contains("stopped by Ctrl-C")), "{stopped:?}");
+}
+
+/// Takes reports as they come and keeps what tells them apart.
+#[derive(Default)]
+struct Witness {
+    /// Number, first frame, and a digest of the row and how many changes it has.
+    told: Vec<(u64, u64, u64)>,
+    /// Reports told when each batch ended.
+    batches: Vec<usize>,
+}
+
+#[derive(Clone)]
+struct Digest;
+
+impl Render for Digest {
+    type Rendered = Vec<(u64, u64, u64)>;
+
+    fn render(&self, reports: &[ConnectionReport]) -> Result<Self::Rendered, Error> {
+        let digest = |report: &ConnectionReport| {
+            let mut hasher = DefaultHasher::new();
+            let row = &report.connection;
+            (row.packets, row.handshake_ns, row.states, row.last_ts, row.history.as_str()).hash(&mut hasher);
+            (report.transitions.len(), report.time_wait.len(), report.anomalies.len()).hash(&mut hasher);
+            (row.conn_id, row.first_frame.number(), hasher.finish())
+        };
+        Ok(reports.iter().map(digest).collect())
+    }
+}
+
+impl Sink for Witness {
+    type Rendered = Vec<(u64, u64, u64)>;
+    type Renderer = Digest;
+
+    fn renderer(&self) -> Digest {
+        Digest
+    }
+
+    fn fold(&mut self, _: &[ConnectionReport]) {}
+
+    fn write(&mut self, rendered: Self::Rendered) -> Result<(), Error> {
+        self.told.extend(rendered);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.batches.push(self.told.len());
+        Ok(())
+    }
+}
+
+/// What a generated capture comes to, as a stream or as a file.
+fn witnessed(settings: &Settings, threads: usize, stream: bool) -> Witness {
+    let mut bytes = Vec::new();
+    generate::write(settings, &mut bytes).unwrap();
+    let mut savefile = Savefile::from_reader("generated", std::io::Cursor::new(bytes)).unwrap();
+    let mut engine =
+        Engine::start(Options { verify_checksums: false, ..options(threads) }, Witness::default(), stream).unwrap();
+    while let Some(packet) = savefile.next().unwrap() {
+        assert!(engine.packet(0, &packet));
+    }
+    engine.finish(Vec::new()).unwrap().0
+}
+
+fn same_for_any_number_of_threads(settings: &Settings, stream: bool, threads: &[usize]) -> Witness {
+    let alone = witnessed(settings, 1, stream);
+    for &threads in threads {
+        let several = witnessed(settings, threads, stream);
+        assert!(several.told == alone.told && several.batches == alone.batches, "{threads} threads");
+    }
+    let mut last = 0;
+    for batch in &alone.batches {
+        assert!(alone.told[last..*batch].is_sorted(), "a batch is in the order of its numbers");
+        last = *batch;
+    }
+    let mut numbers = alone.told.clone();
+    numbers.sort_unstable();
+    assert!((1..).zip(&numbers).all(|(number, told)| number == told.0), "every number once");
+    assert!(numbers.is_sorted_by_key(|told| told.1), "numbers follow the first frames");
+    alone
+}
+
+#[test]
+fn a_stream_leaves_in_batches_that_are_the_same_for_any_number_of_threads() {
+    let settings = Settings { profile: Profile::Short, packets: 30_000, flows: 50, seed: 7, rate: 200 };
+    let witness = same_for_any_number_of_threads(&settings, true, &[2, 3, 5]);
+    assert!(witness.batches.len() > 50, "{} batches", witness.batches.len());
+    let whole = witnessed(&settings, 2, false);
+    assert_eq!(whole.batches, [whole.told.len()], "a short file is told as a whole");
+}
+
+#[test]
+fn a_long_file_leaves_in_batches_too() {
+    let settings = Settings { profile: Profile::Flood, packets: 1_300_000, flows: 0, seed: 7, rate: 5_000 };
+    let witness = same_for_any_number_of_threads(&settings, false, &[4]);
+    assert!(witness.batches.len() > 2, "{:?}", witness.batches);
+    assert!(witness.batches.windows(2).all(|both| both[1] - both[0] >= 1 << 16), "{:?}", witness.batches);
 }
