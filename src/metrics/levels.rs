@@ -116,10 +116,8 @@ impl<const N: usize> Levels<N> {
             self.base = at.saturating_sub(REACH);
         }
         self.changes += 1;
-        if self.sums >> (code % MOST_PLACES) & 1 == 1
-            && code / MOST_PLACES != ASK
-            && let Some(rest) = self.rest.as_mut().filter(|rest| !rest.settled.is_empty())
-        {
+        let only_sum = self.sums >> (code % MOST_PLACES) & 1 == 1 && code / MOST_PLACES != ASK;
+        if let Some(rest) = self.rest.as_mut().filter(|rest| only_sum && !rest.settled.is_empty()) {
             rest.happened(at, code).add(code / MOST_PLACES);
             return;
         }
