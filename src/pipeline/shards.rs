@@ -3,10 +3,11 @@
 //!
 //! ```text
 //! one thread     reader, table, telling
-//! two            reader, table ─▶ telling
-//! three          reader, table ─▶ telling ─▶ one that helps it
-//! four and more  reader ─▶ tables (half of the rest) ─▶ telling ─▶ those that help it
+//! two, three     reader, table ─▶ telling, which one or two help
+//! four and more  reader ─▶ tables (half of the rest) ─▶ telling, which as many help as there are left, and one
 //! ```
+//!
+//! There is one thread more than asked for: whoever tells mostly waits while the reader reads, and the reader is done when most is told.
 
 use std::io;
 use std::mem;
@@ -124,7 +125,7 @@ impl<S: Sink + 'static> Shards<S> {
             return Ok(Self { batch, front: here(), back: Back::Here(Box::new(telling)) });
         }
         let own = threads < 4;
-        let helpers = if own { threads - 2 } else { threads - 2 - tables };
+        let helpers = if own { threads - 1 } else { threads - 1 - tables };
         let telling = Telling::start(sink, &config, helpers, stream)?;
         let failed = Arc::new(AtomicBool::new(false));
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..tables).map(|_| sync_channel(TICKS)).unzip();

@@ -4,9 +4,10 @@
 //! A batch is what has gathered at a tick, once that is [`BATCH`] connections; at the end all the rest is one. Ticks depend on the packets alone,
 //! so batches do.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread;
 
 use super::numbers::Numbers;
@@ -21,7 +22,9 @@ const BATCH: usize = 1 << 16;
 /// Connections told in one piece: enough to hand over, few enough to stay in a cache.
 const CHUNK: usize = 256;
 /// Pieces that a thread may have before it.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
+/// Pieces that may be told and wait for one before them.
+const MOST_UNDER_WAY: usize = 12;
 
 /// Connections of one table, in the order of their first frames.
 struct Portion {
@@ -195,45 +198,79 @@ impl<S: Sink> Telling<S> {
             let which = chunk.iter().map(|&(place, at, item)| (at, item, asking.number(place))).collect();
             Piece { ended: Arc::clone(ended), which }
         });
-        if self.workers.is_empty() {
-            for piece in pieces {
-                let reports = piece.tell(&mut self.teller);
-                let rendered = self.renderer.render(&reports);
-                Self::take(&mut self.sink, &mut self.error, (reports, rendered));
-                if self.error.is_some() {
-                    return;
-                }
-            }
-            return;
-        }
-        // Each worker in turn: what comes back comes back in order.
-        let (mut sent, mut got) = (0, 0);
+        // Each piece goes to a worker that has room, or is told here; what was told is taken in the order of the pieces.
+        let mut under_way = VecDeque::new();
         for piece in pieces {
-            if sent - got == self.workers.len() * AHEAD {
-                Self::get(&self.workers, &mut got, &mut self.sink, &mut self.error);
+            let turn = match hand_out(&self.workers, piece) {
+                Ok(worker) => Turn::At(worker),
+                Err(piece) => {
+                    let reports = piece.tell(&mut self.teller);
+                    let rendered = self.renderer.render(&reports);
+                    Turn::Told((reports, rendered))
+                }
+            };
+            under_way.push_back(turn);
+            while let Some(told) = next(&self.workers, &mut under_way, MOST_UNDER_WAY) {
+                Self::take(&mut self.sink, &mut self.error, told);
             }
-            // A worker that does not take it has panicked, and is missed when its answer is due.
-            let _ = self.workers[sent % self.workers.len()].pieces.send(piece);
-            sent += 1;
+            if self.error.is_some() {
+                return;
+            }
         }
-        while got < sent {
-            Self::get(&self.workers, &mut got, &mut self.sink, &mut self.error);
+        while let Some(told) = next(&self.workers, &mut under_way, 0) {
+            Self::take(&mut self.sink, &mut self.error, told);
         }
-    }
-
-    fn get(workers: &[Worker<S::Renderer>], got: &mut usize, sink: &mut S, error: &mut Option<Error>) {
-        let worker = &workers[*got % workers.len()];
-        *got += 1;
-        // It was the thread's own panic that ended it, and that has been printed.
-        #[expect(clippy::panic, reason = "carries a panic on from the thread that had it")]
-        let Ok(told) = worker.told.recv() else { panic!("a thread that tells connections has ended") };
-        Self::take(sink, error, told);
     }
 
     fn take(sink: &mut S, error: &mut Option<Error>, (reports, rendered): Told<S::Renderer>) {
         if error.is_none() {
             sink.fold(&reports);
             *error = rendered.and_then(|rendered| sink.write(rendered)).err();
+        }
+    }
+}
+
+/// Where a piece is.
+enum Turn<R: Render> {
+    /// With this worker.
+    At(usize),
+    /// Told by the caller.
+    Told(Told<R>),
+}
+
+/// Gives a piece to a worker that has room; back if none has.
+fn hand_out<R: Render>(workers: &[Worker<R>], mut piece: Piece) -> Result<usize, Piece> {
+    for (number, worker) in workers.iter().enumerate() {
+        piece = match worker.pieces.try_send(piece) {
+            Ok(()) => return Ok(number),
+            // One that has panicked is missed when its last answer is due.
+            Err(TrySendError::Full(piece) | TrySendError::Disconnected(piece)) => piece,
+        };
+    }
+    Err(piece)
+}
+
+/// The first of the pieces under way, if it is told; waits for it if more than `most` are.
+fn next<R: Render>(workers: &[Worker<R>], under_way: &mut VecDeque<Turn<R>>, most: usize) -> Option<Told<R>> {
+    let wait = under_way.len() > most;
+    match under_way.pop_front()? {
+        Turn::Told(told) => Some(told),
+        Turn::At(number) => {
+            let told = if wait {
+                workers[number].told.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                workers[number].told.try_recv()
+            };
+            // It was the thread's own panic that ended it, and that has been printed.
+            #[expect(clippy::panic, reason = "carries a panic on from the thread that had it")]
+            match told {
+                Ok(told) => Some(told),
+                Err(TryRecvError::Empty) => {
+                    under_way.push_front(Turn::At(number));
+                    None
+                }
+                Err(TryRecvError::Disconnected) => panic!("a thread that tells connections has ended"),
+            }
         }
     }
 }
