@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::thread;
 
 use super::numbers::Numbers;
@@ -77,6 +77,8 @@ impl Piece {
 struct Worker<R: Render> {
     pieces: SyncSender<Piece>,
     told: Receiver<Told<R>>,
+    /// Reports that were taken go back: memory is freed on the thread that has it, or both would wait for one lock.
+    taken: Sender<Vec<ConnectionReport>>,
 }
 
 /// Reports, and how their rows are written.
@@ -211,21 +213,30 @@ impl<S: Sink> Telling<S> {
             };
             under_way.push_back(turn);
             while let Some(told) = next(&self.workers, &mut under_way, MOST_UNDER_WAY) {
-                Self::take(&mut self.sink, &mut self.error, told);
+                Self::take(&mut self.sink, &mut self.error, &self.workers, told);
             }
             if self.error.is_some() {
                 return;
             }
         }
         while let Some(told) = next(&self.workers, &mut under_way, 0) {
-            Self::take(&mut self.sink, &mut self.error, told);
+            Self::take(&mut self.sink, &mut self.error, &self.workers, told);
         }
     }
 
-    fn take(sink: &mut S, error: &mut Option<Error>, (reports, rendered): Told<S::Renderer>) {
+    fn take(
+        sink: &mut S,
+        error: &mut Option<Error>,
+        workers: &[Worker<S::Renderer>],
+        (whose, (reports, rendered)): (Option<usize>, Told<S::Renderer>),
+    ) {
         if error.is_none() {
             sink.fold(&reports);
             *error = rendered.and_then(|rendered| sink.write(rendered)).err();
+        }
+        if let Some(worker) = whose.and_then(|number| workers.get(number)) {
+            // A worker that has gone needs nothing back.
+            let _ = worker.taken.send(reports);
         }
     }
 }
@@ -250,11 +261,15 @@ fn hand_out<R: Render>(workers: &[Worker<R>], mut piece: Piece) -> Result<usize,
     Err(piece)
 }
 
-/// The first of the pieces under way, if it is told; waits for it if more than `most` are.
-fn next<R: Render>(workers: &[Worker<R>], under_way: &mut VecDeque<Turn<R>>, most: usize) -> Option<Told<R>> {
+/// The first of the pieces under way, if it is told, and by which worker; waits for it if more than `most` are.
+fn next<R: Render>(
+    workers: &[Worker<R>],
+    under_way: &mut VecDeque<Turn<R>>,
+    most: usize,
+) -> Option<(Option<usize>, Told<R>)> {
     let wait = under_way.len() > most;
     match under_way.pop_front()? {
-        Turn::Told(told) => Some(told),
+        Turn::Told(told) => Some((None, told)),
         Turn::At(number) => {
             let told = if wait {
                 workers[number].told.recv().map_err(|_| TryRecvError::Disconnected)
@@ -264,7 +279,7 @@ fn next<R: Render>(workers: &[Worker<R>], under_way: &mut VecDeque<Turn<R>>, mos
             // It was the thread's own panic that ended it, and that has been printed.
             #[expect(clippy::panic, reason = "carries a panic on from the thread that had it")]
             match told {
-                Ok(told) => Some(told),
+                Ok(told) => Some((Some(number), told)),
                 Err(TryRecvError::Empty) => {
                     under_way.push_front(Turn::At(number));
                     None
@@ -279,9 +294,11 @@ impl<R: Render> Worker<R> {
     fn start(number: usize, config: &Config, renderer: &R) -> io::Result<Self> {
         let (pieces, inbox) = sync_channel::<Piece>(AHEAD);
         let (outbox, told) = sync_channel(AHEAD);
+        let (taken, back) = channel();
         let (mut teller, renderer) = (Teller::new(config.clone()), renderer.clone());
         thread::Builder::new().name(format!("rows {number}")).spawn(move || {
             while let Ok(piece) = inbox.recv() {
+                back.try_iter().for_each(drop::<Vec<ConnectionReport>>);
                 let reports = piece.tell(&mut teller);
                 let rendered = renderer.render(&reports);
                 drop(piece);
@@ -291,6 +308,6 @@ impl<R: Render> Worker<R> {
                 }
             }
         })?;
-        Ok(Self { pieces, told })
+        Ok(Self { pieces, told, taken })
     }
 }
