@@ -156,6 +156,12 @@ impl Head {
         Base { ts: self.first_ts, frame: self.first_frame, ordinal: self.place >> Self::MARKS }
     }
 
+    /// Is it the flow that was to be looked at, the low bits of whose first place are `place`?
+    #[inline]
+    pub const fn is_due(&self, place: u32) -> bool {
+        self.is(Self::TIMED) && self.base().ordinal as u32 == place
+    }
+
     /// Does it have one of these marks?
     #[inline]
     pub const fn is(&self, marks: u64) -> bool {

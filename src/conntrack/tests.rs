@@ -189,3 +189,14 @@ fn what_does_not_fit_is_given_up_the_least_worth_first() {
     tracker.finish(at(3_000), &mut |report| kept[usize::from(report.connection.packets[1] > 0)] += 1);
     assert!(kept[1] > kept[0], "{kept:?}: half-open ones are given up first");
 }
+
+#[test]
+fn a_port_used_again_and_again_leaves_nothing_behind() {
+    let (mut talk, mut tracker) = (conversation(), Tracker::new(Config::default()));
+    for n in 0..80_000 {
+        let reset = talk.says(false, 0, Flags::RST.or(Flags::ACK), 0, n * 1_000 + 1, 0);
+        tracker.feed_all(&[talk.says(true, 0, Flags::SYN, n * 1_000, 0, 0), reset]);
+        tracker.take();
+    }
+    assert!(tracker.entries() < 70_000, "{}", tracker.entries());
+}

@@ -30,6 +30,9 @@ const UNPACKED_BYTES: usize = 5_000;
 /// A connection that has ended is kept this long after its last packet at least: what comes late is still its own.
 const LINGER: Span = Span::from_secs(60);
 
+/// Entries that may be left of flows that are no more, beside four for each that is.
+const MOST_PASSED: usize = 1 << 16;
+
 /// The connections of one shard.
 pub struct Tracker {
     config: Config,
@@ -41,6 +44,8 @@ pub struct Tracker {
     tunnels: HashMap<u32, Tunnel>,
     /// By second of packet time: flows to look at then, each with the low bits of its first ordinal.
     due: BTreeMap<i64, Vec<(u32, u32)>>,
+    /// Entries of `due`.
+    entries: usize,
     ended: Ended,
     /// For [`Tracker::feed`], which tells at once.
     teller: Teller,
@@ -69,6 +74,7 @@ impl Tracker {
             unpacked: Slab::new(),
             tunnels: HashMap::new(),
             due: BTreeMap::new(),
+            entries: 0,
             ended: Ended::default(),
             teller: Teller::new(config.clone()),
             scratch: Vec::new(),
@@ -340,17 +346,26 @@ impl Tracker {
         let second = ts.plus(self.config.time_wait.max(LINGER)).as_nanos().div_euclid(NANOS_PER_SEC);
         let place = head.base().ordinal as u32;
         self.due.entry(second).or_default().push((number, place));
+        self.entries += 1;
+        // A 4-tuple that is used again and again leaves an entry each time.
+        if self.entries > 4 * self.heads.len() + MOST_PASSED {
+            let heads = &self.heads;
+            for entries in self.due.values_mut() {
+                entries.retain(|&(number, place)| heads.get(number).is_due(place));
+            }
+            self.due.retain(|_, entries| !entries.is_empty());
+            self.entries = self.due.values().map(Vec::len).sum();
+        }
     }
 
     /// Lets go of the connections that are over, and whose last packet passed long enough before `now` for nothing more to be theirs.
     pub fn expire(&mut self, now: Timestamp) {
         let before = now.as_nanos().div_euclid(NANOS_PER_SEC);
         while let Some(first) = self.due.first_entry().filter(|first| *first.key() < before) {
-            for some in first.remove().chunks(FETCHED) {
-                let still = |&&(number, place): &&(u32, u32)| {
-                    let head = self.heads.get(number);
-                    head.is(Head::TIMED) && head.base().ordinal as u32 == place
-                };
+            let entries = first.remove();
+            self.entries -= entries.len();
+            for some in entries.chunks(FETCHED) {
+                let still = |&&(number, place): &&(u32, u32)| self.heads.get(number).is_due(place);
                 let mut numbers = [0; FETCHED];
                 let count =
                     some.iter().filter(still).zip(&mut numbers).map(|(entry, number)| *number = entry.0).count();
@@ -410,6 +425,12 @@ impl Tracker {
         }
         self.index.remove(head.key().hash(&self.seeds), number);
         self.heads.remove(number);
+    }
+
+    /// Flows to be looked at some day, those that are no more included.
+    #[cfg(test)]
+    pub(super) const fn entries(&self) -> usize {
+        self.entries
     }
 
     /// What the flows take.

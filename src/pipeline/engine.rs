@@ -44,12 +44,12 @@ impl Options {
     }
 }
 
-/// Packets before connections that are over may leave the table. A capture that is no longer than this is told as a whole.
+/// Packets before connections that are over may leave the table: in a capture that is no longer than this they stay to its end.
 const WHOLE: u64 = 1 << 20;
-/// Packet time between two ticks.
+/// Packets between two ticks.
+const TICK_PACKETS: u64 = 1 << 14;
+/// Packet time between two ticks of a stream, if packets are few.
 const TICK: Span = Span::from_secs(1);
-/// Packets between two ticks where time stands still.
-const TICK_PACKETS: u64 = 1 << 18;
 
 /// A run in progress, whose connections go into a sink.
 pub struct Engine<S: Sink> {
@@ -124,8 +124,8 @@ impl<S: Sink + 'static> Engine<S> {
         self.shards.settle();
         self.packets += 1;
         let (then, before) = self.ticked;
-        let apart = ts.since(then);
-        if apart >= TICK || apart < Span::ZERO || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
+        let waited_for = self.stream && !(Span::ZERO..TICK).contains(&ts.since(then));
+        if waited_for || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
     }
 
     /// More packets have to be waited for: on a stream, what has ended is told meanwhile.
@@ -140,8 +140,7 @@ impl<S: Sink + 'static> Engine<S> {
     #[cold]
     fn tick(&mut self, now: Timestamp) -> bool {
         self.ticked = (now, self.packets);
-        let long = self.stream || self.packets >= WHOLE;
-        !long || self.shards.tick(Tick { now, expire: true })
+        self.shards.tick(Tick { now, expire: self.stream || self.packets >= WHOLE })
     }
 
     /// The packet's time: its own, else that of the packet before it in its input, else the epoch.
