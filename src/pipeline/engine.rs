@@ -171,6 +171,11 @@ impl<S: Sink + 'static> Engine<S> {
         self.segments
     }
 
+    /// Ends the run with nothing. When this returns, the sink is gone, and with it what it had begun.
+    pub fn abandon(self) {
+        self.shards.abandon();
+    }
+
     /// Ends the run. `captures` are its inputs, in the order of the command line.
     ///
     /// # Errors

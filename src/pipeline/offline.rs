@@ -121,6 +121,7 @@ pub fn run<S: Sink + 'static>(
             useful &= engine.packet(files.get(index).copied().unwrap_or_default(), packet);
         });
         if let Some(said) = engine.contradiction() {
+            engine.abandon();
             return Err(Error::Request(said));
         }
         if flow == Flow::End || !useful {

@@ -89,7 +89,7 @@ enum Back<S: Sink> {
     Thread {
         to: Option<SyncSender<Left>>,
         failed: Arc<AtomicBool>,
-        thread: JoinHandle<Told<S>>,
+        thread: JoinHandle<Option<Told<S>>>,
     },
 }
 
@@ -207,6 +207,16 @@ impl<S: Sink + 'static> Shards<S> {
         }
     }
 
+    /// Ends the run with nothing. When this returns, the sink is gone.
+    pub fn abandon(self) {
+        let Self { batch: _, front, back } = self;
+        drop(front);
+        if let Back::Thread { to, thread, .. } = back {
+            drop(to);
+            drop(join(thread));
+        }
+    }
+
     /// Ends the capture at `end`. Returns the sink and how many connections were given up to stay within memory.
     ///
     /// # Errors
@@ -224,7 +234,7 @@ impl<S: Sink + 'static> Shards<S> {
                 if let Some(to) = to {
                     leave(*tracker, end, &to);
                 }
-                join(thread)
+                told(join(thread))
             }
             (Front::Threads(mut shards), Back::Thread { thread, .. }) => {
                 for shard in &mut shards {
@@ -232,12 +242,17 @@ impl<S: Sink + 'static> Shards<S> {
                     shard.send(Work::End(end));
                 }
                 shards.into_iter().for_each(|shard| join(shard.thread));
-                join(thread)
+                told(join(thread))
             }
             (Front::Threads(_), Back::Here(telling)) => (telling.finish([], Vec::new()), 0),
         };
         told.map(|sink| (sink, evictions))
     }
+}
+
+/// There is nothing only where a thread with a table has ended before its time.
+fn told<S: Sink>(told: Option<Told<S>>) -> Told<S> {
+    told.unwrap_or_else(|| (Err(Error::Thread(io::Error::other("a thread with connections has ended"))), 0))
 }
 
 fn join<T>(thread: JoinHandle<T>) -> T {
@@ -341,7 +356,8 @@ fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>
 }
 
 /// The telling thread: a tick of every table, then the next; at the end what is left of each.
-fn tell<S: Sink>(mut telling: Telling<S>, tables: Vec<Receiver<Left>>, failed: &AtomicBool) -> Told<S> {
+/// `None` if the reader leaves without an end.
+fn tell<S: Sink>(mut telling: Telling<S>, tables: Vec<Receiver<Left>>, failed: &AtomicBool) -> Option<Told<S>> {
     loop {
         let (mut ticks, mut evictions, mut over) = (Vec::with_capacity(tables.len()), 0, false);
         for table in &tables {
@@ -352,8 +368,7 @@ fn tell<S: Sink>(mut telling: Telling<S>, tables: Vec<Receiver<Left>>, failed: &
                     evictions += given_up;
                     over = true;
                 }
-                // The reader left without an end.
-                Err(_) => over = true,
+                Err(_) => return None,
             }
         }
         if over {
@@ -363,7 +378,7 @@ fn tell<S: Sink>(mut telling: Telling<S>, tables: Vec<Receiver<Left>>, failed: &
                     _ => None,
                 })
             };
-            return (telling.finish(ticks, tables.into_iter().map(rest).collect()), evictions);
+            return Some((telling.finish(ticks, tables.into_iter().map(rest).collect()), evictions));
         }
         telling.tick(ticks);
         failed.fetch_or(telling.failed(), Ordering::Relaxed);
