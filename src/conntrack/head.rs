@@ -103,12 +103,10 @@ impl Head {
     pub const UNPACKED: u64 = 1 << 8;
     /// It will be looked at when it has been silent for long.
     pub const TIMED: u64 = 1 << 9;
-    /// A FIN or RST passed.
-    pub const CLOSES: u64 = 1 << 10;
     /// All it has seen are copies of one SYN.
-    pub const ONLY_SYNS: u64 = 1 << 11;
-    const V6: u64 = 1 << 12;
-    const TAKEN: u64 = 1 << 13;
+    pub const ONLY_SYNS: u64 = 1 << 10;
+    const V6: u64 = 1 << 11;
+    const TAKEN: u64 = 1 << 12;
     /// Segments packed.
     const COUNT: u64 = 0xff;
     const MARKS: u32 = 16;

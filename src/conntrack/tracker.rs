@@ -21,7 +21,7 @@ use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
 
-/// Segments that stay packed. Unpacked, a flow takes as much room as fifty of them.
+/// Segments that stay packed. Unpacked, a flow takes about as much room as a hundred of them.
 const MOST_PACKED: usize = 24;
 /// Segments whose flows are fetched at once, so that the waits for memory overlap.
 pub const FETCHED: usize = 16;
@@ -169,12 +169,8 @@ impl Tracker {
     #[inline]
     fn feed_known(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
         let seg = &addressed.segment;
-        if seg.flags.has_any(Flags::FIN.or(Flags::RST)) {
-            let head = self.heads.get_mut(number);
-            head.mark(Head::CLOSES);
-            if !head.is(Head::TIMED) {
-                self.look_at(number, seg.ts);
-            }
+        if seg.flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
+            self.look_at(number, seg.ts);
         }
         if !self.append(number, seg, wanted.down) {
             self.unpack(number);

@@ -32,7 +32,7 @@ pub struct Listed(pub Vec<(ConnectionRow, [bool; 2])>);
 impl Listed {
     /// Takes one connection.
     pub fn add(&mut self, report: &ConnectionReport) {
-        // Numbers count from 1 without a gap, so these are the first thousand whatever the order they come in.
+        // Numbers count from 1, all but without gaps, so these are the first thousand whatever the order they come in.
         if report.connection.conn_id <= LISTED as u64 && self.0.len() < LISTED {
             self.0.push((report.connection.clone(), holders(&report.time_wait)));
         }

@@ -21,7 +21,7 @@ use crate::time::{Span, Timestamp};
 /// What a run decides about its analysis.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Shards of the connection table; the result is the same for any number.
+    /// Threads of the analysis; the result is the same for any number. ARCHITECTURE.md says who does what.
     pub threads: NonZeroUsize,
     /// How long TIME_WAIT is assumed to last.
     pub time_wait: Span,

@@ -128,6 +128,9 @@ impl<S: Sink> Telling<S> {
 
     /// What left each table since the last tick.
     pub fn tick(&mut self, all: impl IntoIterator<Item = Ended>) {
+        if self.failed() {
+            return;
+        }
         for ended in all {
             self.wait(ended);
         }
@@ -151,11 +154,13 @@ impl<S: Sink> Telling<S> {
     ///
     /// The first of the sink.
     pub fn finish(mut self, last: impl IntoIterator<Item = Ended>, rests: Vec<Rest>) -> Result<S, Error> {
-        for ended in last {
-            self.wait(ended);
+        if !self.failed() {
+            for ended in last {
+                self.wait(ended);
+            }
+            self.numbers.give();
+            self.tell_in_order(rests);
         }
-        self.numbers.give();
-        self.tell_in_order(rests);
         match self.error {
             Some(error) => Err(error),
             None => Ok(self.sink),
@@ -185,7 +190,7 @@ impl<S: Sink> Telling<S> {
             order.sort_unstable_by_key(|entry: &(u64, u32, Item)| entry.0);
             self.tell(&ended.into(), &order);
             waiting.retain(|portion| portion.from < portion.order.len());
-            if rests.is_empty() {
+            if rests.is_empty() || self.failed() {
                 break;
             }
         }
