@@ -11,6 +11,7 @@ use super::findings::{Finding, Suspicions};
 use super::listeners::{Handshakes, Listeners, Queues};
 use super::overview::{Headlines, Overview};
 use super::rows::{CensusRow, ConnectionReport, EphemeralPortRow, ListenerRow, Tables};
+use super::trust::Trust;
 use crate::time::{Span, Timestamp};
 
 /// What changes the folds.
@@ -40,6 +41,7 @@ pub struct Folds {
     listed: Listed,
     repeats: Repeats,
     stays: Stays,
+    trust: Trust,
 }
 
 /// What the folds tell at the end.
@@ -67,6 +69,8 @@ pub struct Told {
     pub repeats: Repeats,
     /// Stays in TIME_WAIT.
     pub stays: Stays,
+    /// How far the figures can be trusted.
+    pub trust: Trust,
 }
 
 impl Told {
@@ -95,6 +99,7 @@ impl Folds {
             listed: Listed::default(),
             repeats: Repeats::default(),
             stays: Stays::default(),
+            trust: Trust::default(),
         }
     }
 
@@ -117,6 +122,7 @@ impl Folds {
         self.listed.add(report);
         self.repeats.add(report, step);
         self.stays.add(report, step);
+        self.trust.add(report);
     }
 
     /// What they tell; `capture` is when it began and ended, where any packet tells.
@@ -137,6 +143,7 @@ impl Folds {
             listed: self.listed.finish(),
             repeats: self.repeats,
             stays: self.stays,
+            trust: self.trust,
         }
     }
 }

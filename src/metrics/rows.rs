@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 pub use super::history::Letters;
+pub use super::trust::Seen;
 pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
@@ -487,6 +488,8 @@ pub struct Summary {
     pub first_ts: Option<Timestamp>,
     /// The end of the capture.
     pub last_ts: Option<Timestamp>,
+    /// What was seen of the packets themselves.
+    pub seen: Seen,
     /// Options of the run that change its figures, by name, such as `time_wait_ns`.
     pub options: Vec<(&'static str, String)>,
 }

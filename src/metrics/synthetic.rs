@@ -310,6 +310,7 @@ pub fn run(shape: Shape) -> Run {
         complete: true,
         first_ts: Some(at(START)),
         last_ts: Some(at(stop)),
+        seen: Seen { longest: 1_514, ..Seen::default() },
         options: vec![("time_wait_ns", "60000000000".into())],
     };
     Run { reports, summary }

@@ -14,7 +14,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::folds::Asked;
-use crate::metrics::rows::{CaptureInfo, Summary};
+use crate::metrics::rows::{CaptureInfo, Seen, Summary};
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
 
@@ -68,6 +68,7 @@ pub struct Engine<S: Sink> {
     skipped: SkipCounts,
     first_ts: Option<Timestamp>,
     last_ts: Option<Timestamp>,
+    seen: Seen,
 }
 
 impl<S: Sink + 'static> Engine<S> {
@@ -94,6 +95,7 @@ impl<S: Sink + 'static> Engine<S> {
             skipped: SkipCounts::default(),
             first_ts: None,
             last_ts: None,
+            seen: Seen::default(),
         })
     }
 
@@ -109,8 +111,13 @@ impl<S: Sink + 'static> Engine<S> {
         }
         if let Some(own) = packet.ts {
             self.first_ts = Some(self.first_ts.map_or(own, |first| first.min(own)));
-            self.last_ts = Some(self.last_ts.map_or(own, |last| last.max(own)));
+            match self.last_ts {
+                Some(last) if own < last => self.stepped_back(last.since(own)),
+                _ => self.last_ts = Some(own),
+            }
         }
+        self.seen.longest = self.seen.longest.max(packet.wire_len);
+        self.seen.cut += u64::from((packet.data.len() as u64) < u64::from(packet.wire_len));
         let frame = FrameId::new(file, packet.number);
         let Self { segments, shards, skipped, .. } = self;
         self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
@@ -126,6 +133,12 @@ impl<S: Sink + 'static> Engine<S> {
         let (then, before) = self.ticked;
         let waited_for = self.stream && !(Span::ZERO..TICK).contains(&ts.since(then));
         if waited_for || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
+    }
+
+    #[cold]
+    fn stepped_back(&mut self, by: Span) {
+        self.seen.stepped_back += 1;
+        self.seen.back_at_most = self.seen.back_at_most.max(by);
     }
 
     /// More packets have to be waited for: on a stream, what has ended is told meanwhile.
@@ -199,6 +212,7 @@ impl<S: Sink + 'static> Engine<S> {
             evictions,
             first_ts: self.first_ts,
             last_ts: self.last_ts,
+            seen: self.seen,
             options,
         };
         Ok((sink, summary))

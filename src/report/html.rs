@@ -7,6 +7,7 @@ use super::lines::{self, HEADINGS};
 use super::pictures::{self, Picture};
 use super::terminal::{frames, other_packets, place};
 use super::text::bytes;
+use super::trust::statements;
 use crate::metrics::findings::findings;
 use crate::metrics::folds::Told;
 use crate::metrics::overview::{Overview, busiest, fullest};
@@ -69,6 +70,7 @@ pub fn write(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<
     }
     headline(out, &told.overview, summary)?;
     worth_a_look(out, told, summary)?;
+    trust(out, told, summary)?;
     writeln!(out, "<h2>Pictures</h2>")?;
     for picture in Picture::ALL {
         // The drawings are bounded whatever the number of connections, so they stay small enough to stand in the page.
@@ -160,6 +162,18 @@ fn worth_a_look(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Resu
             write!(out, "<span class=\"frames\">{}</span>", Escaped(&frames))?;
         }
         writeln!(out, "</li>")?;
+    }
+    writeln!(out, "</ul>")
+}
+
+fn trust(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<()> {
+    let statements = statements(told, summary);
+    if statements.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>How far to trust it</h2>\n<ul>")?;
+    for statement in statements {
+        writeln!(out, "<li>{}</li>", Escaped(&statement))?;
     }
     writeln!(out, "</ul>")
 }

@@ -13,6 +13,7 @@ pub mod pictures;
 pub mod summary;
 pub mod terminal;
 mod text;
+mod trust;
 pub mod writers;
 
 /// What a report can be written as.

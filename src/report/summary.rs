@@ -8,6 +8,7 @@ use crate::metrics::findings::findings;
 use crate::metrics::folds::Told;
 use crate::metrics::overview::fullest;
 use crate::metrics::rows::{CaptureInfo, Quantiles, Summary};
+use crate::metrics::trust::{Limit, limits};
 use crate::tables::cell::Files;
 use crate::time::Timestamp;
 
@@ -67,10 +68,27 @@ fn value(told: &Told, summary: &Summary) -> Value {
             "used_ratio": row.used_ratio,
         })),
         "findings": findings,
+        "trust": trust(told, summary),
         "evictions": summary.evictions,
         "complete": summary.complete,
         "finwait_version": env!("CARGO_PKG_VERSION"),
         "options": summary.options.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect::<Map<_, _>>(),
+    })
+}
+
+/// How the changes of state are known, how many handshakes were timed, and what limits which figure.
+fn trust(told: &Told, summary: &Summary) -> Value {
+    let trust = &told.trust;
+    let limit = |limit: Limit| json!({ "kind": limit.kind, "count": limit.count, "text": limit.text });
+    json!({
+        "changes": {
+            "observed": trust.changes.observed,
+            "confirmed": trust.changes.confirmed,
+            "inferred": trust.changes.inferred,
+            "assumed": trust.changes.assumed,
+        },
+        "handshakes": { "completed": trust.opened, "timed": trust.timed },
+        "limits": limits(trust, summary).into_iter().map(limit).collect::<Vec<_>>(),
     })
 }
 

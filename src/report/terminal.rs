@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::colors::{self, Rgb};
 use super::lines::{self, HEADINGS, NONE};
 use super::text::{bytes, clean, left, right, width, wrap};
+use super::trust::statements;
 use crate::metrics::findings::{Finding, Severity, findings};
 use crate::metrics::folds::Told;
 use crate::metrics::listeners::NAMED;
@@ -97,6 +98,7 @@ pub fn summary(told: &Told, summary: &Summary, written: Option<&Written<'_>>, st
         );
         handshakes(&mut out, told, style);
         fins_and_time_wait(&mut out, overview, style);
+        trust(&mut out, told, summary, style);
     }
     worth_a_look(&mut out, &findings(&told.findings, summary), &Files::of(&summary.captures), style);
     if let Some(written) = written {
@@ -257,6 +259,17 @@ fn fins_and_time_wait(out: &mut String, overview: &Overview, style: Style) {
     }
     if !time_wait.is_empty() {
         phrases(out, "TIME_WAIT", " · ", time_wait.into_iter(), style);
+    }
+}
+
+/// A line a statement, below each other.
+fn trust(out: &mut String, told: &Told, summary: &Summary, style: Style) {
+    let columns = style.width.saturating_sub(MARGIN + 2).max(LEAST_TEXT);
+    for (n, statement) in statements(told, summary).iter().enumerate() {
+        let name = if n == 0 { "\nTrust" } else { "" };
+        let below = format!("\n{}", " ".repeat(MARGIN + 2));
+        let margin = " ".repeat(MARGIN - width(name.trim_start()));
+        let _ = writeln!(out, "{}{margin}{}", style.bold(name), wrap(&clean(statement), columns).join(&below));
     }
 }
 
