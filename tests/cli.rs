@@ -254,10 +254,14 @@ fn a_foreign_file_is_told_with_its_first_bytes() {
 }
 
 #[test]
-fn a_folder_is_told() {
+fn a_folder_without_captures_is_told() {
     let desk = Desk::new();
     fs::create_dir(desk.path("captures")).unwrap();
-    desk.run(&["captures"]).ends(2).says(&["captures", "directory"]);
+    desk.run(&["captures"]).ends(2).says(&["captures: no file in it"]);
+    fs::write(desk.path("captures/notes.txt"), b"no capture").unwrap();
+    desk.run(&["captures"]).ends(2).says(&["no capture in the folder", "captures/notes.txt"]);
+    desk.run(&["show", "captures", "1"]).ends(2).says(&["captures", "directory"]);
+    assert!(!desk.path("reports").exists());
 }
 
 #[test]
@@ -336,6 +340,103 @@ fn two_captures_are_one_in_time_order() {
     let found = rows(&csv);
     assert_eq!(found.len(), 1);
     assert_eq!((found[0]["closing"], found[0]["handshake_ns"]), ("fin", "12000000"));
+}
+
+/// A ring of ten files, a life each and the fourth life over two of them, named so that names and times disagree.
+fn ring() -> Desk {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("ring")).unwrap();
+    for n in 0..10_u16 {
+        let mut records = life(u32::from(n) * 1_000, 40_000 + n);
+        if n == 4 {
+            records.splice(0..0, life(3_000, 40_003).split_off(3));
+        }
+        if n == 3 {
+            records.truncate(3);
+        }
+        fs::write(desk.path(&format!("ring/eth0_{}.pcap", (n + 5) % 10)), pcap(&records)).unwrap();
+    }
+    desk
+}
+
+#[test]
+fn a_folder_is_one_capture_in_time_order() {
+    let desk = ring();
+    let run = desk.run(&["ring/"]);
+    run.ends(0).says_nothing();
+    assert!(run.stdout.starts_with("10 captures in ring   pcap · "), "{}", run.stdout);
+    let csv = desk.read("reports/ring/connections.csv");
+    let found: Vec<_> = rows(&csv).iter().map(|row| (row["client_port"].to_owned(), row["closing"].to_owned())).collect();
+    assert_eq!(found, (0..10).map(|n| ((40_000 + n).to_string(), "fin".to_owned())).collect::<Vec<_>>());
+    assert!(rows(&csv).iter().any(|row| row["first_file"] == "ring/eth0_5.pcap"), "{csv}");
+
+    let list = desk.run(&["list", "ring"]);
+    assert_eq!(list.ends(0).stdout.lines().count(), 11);
+}
+
+#[test]
+fn a_folder_s_other_files_are_passed_over_and_named() {
+    let desk = ring().with("ring/notes.txt", b"no capture").with("ring/.hidden.pcap", b"neither").with("ring/new.pcap", b"");
+    fs::create_dir(desk.path("ring/older")).unwrap();
+    let run = desk.run(&["ring"]);
+    run.ends(0).says(&["2 files are no captures and were passed over: ring/new.pcap, ring/notes.txt"]);
+    desk.run(&["-q", "ring"]).ends(0).says_nothing();
+    // A damaged one is a capture, and is missed.
+    fs::write(desk.path("ring/eth0_2.pcap"), &header(1)[..20]).unwrap();
+    let run = desk.run(&["-q", "ring"]);
+    run.ends(1).says(&["ring/eth0_2.pcap", "inside its header"]);
+    assert_eq!(rows(&desk.read("reports/ring/connections.csv")).len(), 9);
+}
+
+#[test]
+fn a_pattern_stands_for_the_files_that_match() {
+    let desk = ring().with("ring/[x].pcap", &pcap(&life(0, 41_000)));
+    desk.run(&["ring/eth0_[5-7].p*"]).ends(0).says_nothing();
+    assert_eq!(rows(&desk.read("reports/eth0/connections.csv")).len(), 3);
+    desk.run(&["ring/*_?.pcap"]).ends(0).says_nothing();
+    assert_eq!(rows(&desk.read("reports/ring/connections.csv")).len(), 10);
+    // A file of that name comes first.
+    desk.run(&["ring/[x].pcap"]).ends(0).says_nothing();
+    assert!(desk.read("reports/[x]/connections.csv").contains("41000"));
+    // What is found twice is meant once.
+    desk.run(&["ring/eth0_5.pcap", "ring/eth0_[56].pcap", "-o", "twice"]).ends(0).says_nothing();
+    assert_eq!(rows(&desk.read("twice/connections.csv")).len(), 2);
+    desk.run(&["ring/eth1*"]).ends(2).says(&["ring/eth1*", "no such file"]);
+    desk.run(&["ring/eth[*"]).ends(2).says(&["ring/eth[*", "no pattern"]);
+}
+
+#[test]
+fn a_ring_s_newest_file_may_end_in_the_middle() {
+    let desk = ring();
+    let newest = desk.path("ring/eth0_4.pcap");
+    let bytes = fs::read(&newest).unwrap();
+    fs::write(&newest, &bytes[..bytes.len() - 5]).unwrap();
+    desk.run(&["ring"]).ends(1).says(&["ring/eth0_4.pcap", "inside record 6", "5 packets read"]);
+    assert_eq!(rows(&desk.read("reports/ring/connections.csv")).len(), 10);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_ring_needs_few_open_files_and_captures_that_overlap_need_more() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("ring")).unwrap();
+    fs::create_dir(desk.path("heap")).unwrap();
+    for n in 0..80_u16 {
+        let start = u32::from(n) * 1_000;
+        fs::write(desk.path(&format!("ring/{n}.pcap")), pcap(&life(start, 40_000 + n))).unwrap();
+        let mut overlapping = life(u32::from(n), 40_000 + n);
+        overlapping.extend(life(1_000_000, 50_000 + n));
+        fs::write(desk.path(&format!("heap/{n}.pcap")), pcap(&overlapping)).unwrap();
+    }
+    let limited = |input: &str| {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n 60 && exec {} list {input}", env!("CARGO_BIN_EXE_finwait")));
+        Run::from(command.current_dir(desk.folder.path()).output().unwrap())
+    };
+    assert_eq!(limited("ring").ends(0).stdout.lines().count(), 81);
+    let run = limited("heap");
+    run.ends(2).says(&["heap/", "captures that overlap in time are open already", "ulimit -n 4096"]);
+    assert_eq!(run.stdout, "");
 }
 
 #[test]

@@ -31,7 +31,7 @@ const IMPURE: [&str; 7] = ["fs", "io", "thread", "time", "process", "env", "os"]
 const ADDRESSES: [&str; 4] = ["IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError"];
 
 /// Where a crate may be used; a name without `.rs` is a module with everything in it.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("polars", &["tables", "report"]),
     ("plotters", &["report"]),
     ("png", &["report"]),
@@ -44,6 +44,9 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("flate2", &["capture"]),
     ("zstd", &["capture"]),
     ("lz4", &["capture"]),
+    ("liblzma", &["capture"]),
+    ("bzip2", &["capture"]),
+    ("glob", &["pipeline/inputs.rs"]),
     ("clap", &["cli", "main.rs"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -11,6 +11,10 @@ pub enum Compression {
     Zstd,
     /// The LZ4 frame format, of one or many frames.
     Lz4,
+    /// The .xz format, of one or many streams.
+    Xz,
+    /// bzip2, of one or many streams.
+    Bzip2,
 }
 
 impl Compression {
@@ -20,6 +24,8 @@ impl Compression {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
             Self::Lz4 => "lz4",
+            Self::Xz => "xz",
+            Self::Bzip2 => "bzip2",
         }
     }
 
@@ -30,6 +36,8 @@ impl Compression {
             [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
             [0x04, 0x22, 0x4d, 0x18, ..] => Some(Self::Lz4),
+            [0xfd, b'7', b'z', b'X', ..] => Some(Self::Xz),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Self::Bzip2),
             _ => None,
         }
     }

@@ -5,6 +5,11 @@ use std::io;
 
 use super::LinkType;
 use super::compression::Compression;
+use super::foreign;
+
+/// The most memory that unpacking a file may take for its window alone, in bytes: 256 MiB. `xz -9` asks for 64 MiB, `zstd --long` for
+/// 128; what asks for more is an attack, or was packed for a machine with more memory than a tool should take unasked.
+pub(super) const MOST_TO_UNPACK: u64 = 256 << 20;
 
 /// What stopped a source, with its name and what had been read by then. Prints as one line:
 /// `cut.pcap: the file ends inside record 18,220 (offset 1,402,113: 96 of 1,514 bytes); 18,219 packets read`.
@@ -103,9 +108,9 @@ pub enum Problem {
         inside: Option<Compression>,
     },
     /// Neither a container nor a compression that is known.
-    #[error("{}", describe_foreign(.first, *.inside))]
+    #[error("{}", foreign::describe(.first, *.inside))]
     NotACapture {
-        /// Its first bytes, at most four.
+        /// Its first bytes, at most sixteen.
         first: Vec<u8>,
         /// The compression that it came out of.
         inside: Option<Compression>,
@@ -113,16 +118,30 @@ pub enum Problem {
     /// Compressed, and this build leaves the decompressors out.
     #[error("is compressed, which this build of finwait cannot read; unpack it first, as in: {} -dc FILE | finwait -", .0.name())]
     NoDecompressor(Compression),
+    /// Compressed twice; only one compression is undone here.
+    #[error("the {outer} data hold {inner} data: it was compressed twice; unpack it once, as in: {} -dc FILE | finwait -", .outer.name())]
+    CompressedTwice {
+        /// The one around the other.
+        outer: Compression,
+        /// The one inside.
+        inner: Compression,
+    },
+    /// The system opens no more files, or as many are open as may be.
+    #[error("cannot be opened: {open} captures that overlap in time are open already; name fewer at a time{}", if *.by_system { ", or let the system open more: ulimit -n 4096" } else { "" })]
+    TooManyOpen {
+        /// Captures that are open.
+        open: usize,
+        /// It is the system that refuses.
+        by_system: bool,
+    },
     /// A container in a version that nobody has described.
-    #[error("{container} version {major}.{minor} at {place} is unknown ({known} are read); the header may be damaged")]
+    #[error("{container} version {version} at {place} is unknown ({known} read); the header may be damaged")]
     Version {
-        /// `pcap` or `pcapng`.
+        /// `pcap`, `pcapng` or `snoop`.
         container: &'static str,
-        /// The major version.
-        major: u16,
-        /// The minor version.
-        minor: u16,
-        /// Which ones are known.
+        /// As people write it.
+        version: String,
+        /// Which ones are known, and `is` or `are`.
         known: &'static str,
         /// Where the header is.
         place: Place,
@@ -174,6 +193,18 @@ pub enum Problem {
         /// The longest that is taken.
         most: u64,
     },
+    /// A record whose lengths contradict each other. There is no way to find the next one.
+    #[error("record {} ({place}) is damaged: its {} bytes cannot be a header, {} of a packet and padding", grouped(*.record), grouped(*.length), grouped(*.captured))]
+    BadRecord {
+        /// The packet's number.
+        record: u64,
+        /// Where its record begins.
+        place: Place,
+        /// The length of the record, as it claims.
+        length: u64,
+        /// The captured length, as it claims.
+        captured: u64,
+    },
     /// A pcapng block that contradicts itself.
     #[error("the block at {place} is damaged: {what}")]
     BadBlock {
@@ -194,6 +225,14 @@ pub enum Problem {
         /// The decompressor's own words.
         #[source]
         cause: io::Error,
+    },
+    /// Unpacking it would take more memory than is granted.
+    #[error("unpacking the {compression} data on takes more than {} MiB of memory (after {} uncompressed bytes); unpack them first, as in: {} -dc{} FILE | finwait -", MOST_TO_UNPACK >> 20, grouped(*.offset), .compression.name(), if *.compression == Compression::Zstd { " --long=31" } else { "" })]
+    Memory {
+        /// Which.
+        compression: Compression,
+        /// Bytes that came out before.
+        offset: u64,
     },
     /// The system could not read on.
     #[error("reading failed at {place}: {cause}")]
@@ -243,33 +282,15 @@ impl Problem {
             Self::CutRecord { .. }
             | Self::CutBlock { .. }
             | Self::LongRecord { .. }
+            | Self::BadRecord { .. }
             | Self::BadBlock { .. }
             | Self::Compressed { .. }
+            | Self::Memory { .. }
             | Self::Read { .. }
             | Self::Interface { midway: true, .. } => true,
             Self::Version { place, .. } => place.offset > 0,
             _ => false,
         }
-    }
-}
-
-/// The sentence for a file that is no capture. Formats that people often have instead get a way out.
-fn describe_foreign(first: &[u8], inside: Option<Compression>) -> String {
-    let way_out = match first {
-        [0xfd, b'7', b'z', b'X'] => Some("xz-compressed; unpack it first, as in: xz -dc FILE | finwait -"),
-        [b'B', b'Z', b'h', _] => Some("bzip2-compressed; unpack it first, as in: bzip2 -dc FILE | finwait -"),
-        [b'P', b'K', 3, 4] => Some("a zip archive; unpack it first"),
-        [b's', b'n', b'o', b'o'] => Some("a snoop capture; convert it, as in: editcap -F pcapng FILE new.pcapng"),
-        [b'G', b'M', b'B', b'U'] => {
-            Some("a Network Monitor capture; convert it, as in: editcap -F pcapng FILE new.pcapng")
-        }
-        _ => None,
-    };
-    let bytes = first.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
-    match (way_out, inside) {
-        (Some(way_out), _) => format!("not a capture but {way_out}"),
-        (None, None) => format!("not a capture (first bytes {bytes}; pcap, pcapng, gzip, zstd, lz4 are known)"),
-        (None, Some(c)) => format!("the {c} data hold no capture (first bytes {bytes}; pcap and pcapng are known)"),
     }
 }
 
@@ -314,7 +335,7 @@ mod tests {
         let problem = Problem::NotACapture { first: b"# No".to_vec(), inside: None };
         assert_eq!(
             CaptureError::new("notes.txt", 0, problem).to_string(),
-            "notes.txt: not a capture (first bytes 23 20 4e 6f; pcap, pcapng, gzip, zstd, lz4 are known)"
+            "notes.txt: not a capture (first bytes 23 20 4e 6f; pcap, pcapng, snoop, gzip, zstd, lz4, xz, bzip2 are known)"
         );
     }
 

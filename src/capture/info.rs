@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct Info {
     /// As the user wrote it; `-` for standard input.
     pub path: String,
-    /// `pcap`, `pcap (ns)`, `pcap (modified)`, `pcapng`, with the compression if any: `pcap (ns, gzip)`; `live` for an
+    /// `pcap`, `pcap (ns)`, `pcap (modified)`, `pcapng`, `snoop`, with the compression if any: `pcap (ns, gzip)`; `live` for an
     /// interface.
     pub format: String,
     /// Packets read.

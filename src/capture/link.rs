@@ -17,6 +17,8 @@ impl LinkType {
     pub const LINUX_SLL: Self = Self(113);
     /// Linux cooked, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+    /// None of the registry's: what a container names by a number of its own that has no counterpart.
+    pub const UNKNOWN: Self = Self(u16::MAX);
 
     /// What people call it: `Ethernet`, `Linux cooked v2`; `link type 147` where there is no name.
     ///
@@ -79,6 +81,7 @@ impl LinkType {
             274 => "Ethernet mPacket",
             276 => "Linux cooked v2",
             279 => "EBHSCR",
+            u16::MAX => "unknown link type",
             other => return Cow::Owned(format!("link type {other}")),
         })
     }

@@ -1,7 +1,7 @@
 //! Where packets come from: files, standard input, an interface. In: a path or a name. Out: [`Packet`]s in order.
 //!
 //! ```text
-//! file, pipe ─▶ decompress ─▶ window (one reused buffer) ─▶ pcap | pcapng (nom) ─▶ savefile ─▶ merge ─▶ Packet
+//! file, pipe ─▶ decompress ─▶ window (one reused buffer) ─▶ pcap | pcapng | snoop (nom) ─▶ savefile ─▶ merge ─▶ Packet
 //!                                                                interface ─▶ live ─┘
 //! ```
 
@@ -12,7 +12,9 @@ mod decompress;
 pub mod error;
 #[cfg(feature = "live")]
 pub mod filter;
+mod foreign;
 pub mod info;
+pub mod later;
 mod link;
 #[cfg(feature = "live")]
 pub mod live;
@@ -20,6 +22,7 @@ pub mod merge;
 mod pcap;
 mod pcapng;
 pub mod savefile;
+mod snoop;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -29,7 +32,8 @@ pub mod write;
 pub use compression::Compression;
 pub use error::{CaptureError, Problem};
 pub use info::Info;
-pub use merge::{Merge, Merged};
+pub use later::Later;
+pub use merge::Merge;
 pub use savefile::Savefile;
 
 /// What the first byte of a packet is: the libpcap `LINKTYPE_*` number.
@@ -97,6 +101,15 @@ pub trait Source: Send {
         }
         Ok(Flow::More)
     }
+
+    /// When its first packet passed, of a source that knows before it is asked for one. A [`Merge`] asks it for none until that time,
+    /// so that thousands of files need not be open at once.
+    fn begins(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// No packet will be asked for again: gives back what it holds, all but its [`Info`].
+    fn close(&mut self) {}
 
     /// What is known of the source up to now; complete after the end.
     fn info(&mut self) -> Info;

@@ -95,8 +95,8 @@ impl Pcap {
             (2, 3) => Lengths::SmallerIsCaptured,
             (2, 4) => Lengths::CapturedFirst,
             _ => {
-                let known = "2.0 to 2.4 and 543.0";
-                return Err(Box::new(Problem::Version { container: "pcap", major, minor, known, place }));
+                let (version, known) = (format!("{major}.{minor}"), "2.0 to 2.4 and 543.0 are");
+                return Err(Box::new(Problem::Version { container: "pcap", version, known, place }));
             }
         };
         // The upper six bits tell the length of the frame check sequence; the ten below them are always 0.

@@ -12,6 +12,7 @@ use nom::number::complete::u16;
 
 use self::interface::Interface;
 use super::error::{Problem, grouped};
+use super::foreign::LOOKED_AT;
 use super::window::{Found, Window};
 use super::words::{Parsed, word, words};
 
@@ -91,7 +92,7 @@ impl Pcapng {
             return Err(cut(window.bytes().len()));
         }
         let Some(order) = section_order(window.bytes()) else {
-            let first = window.bytes().iter().copied().take(4).collect();
+            let first = window.bytes().iter().copied().take(LOOKED_AT).collect();
             return Err(Box::new(Problem::NotACapture { first, inside: window.compression() }));
         };
         let interfaces = Vec::new();
@@ -251,8 +252,8 @@ impl Pcapng {
         };
         // 1.2 is 1.0 with more kinds of blocks.
         if (major, minor) != (1, 0) && (major, minor) != (1, 2) {
-            let place = window.place();
-            return Err(Box::new(Problem::Version { container: "pcapng", major, minor, known: "1.0 and 1.2", place }));
+            let (version, known) = (format!("{major}.{minor}"), "1.0 and 1.2 are");
+            return Err(Box::new(Problem::Version { container: "pcapng", version, known, place: window.place() }));
         }
         self.drops_before = self.drops();
         self.base = self.base.saturating_add(u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX));
@@ -346,13 +347,14 @@ mod tests {
 
     use super::*;
     use crate::capture::tests::build::Bytes;
+    use crate::capture::window::BUFFER;
     use crate::time::Timestamp;
 
     type Given = (Option<Timestamp>, u16, u32, u32, Vec<u8>);
 
     /// All packets and the words that end them, with the short way or without it.
     fn read(bytes: &[u8], short_way: bool) -> (Vec<Given>, Option<u64>, String) {
-        let mut window = Window::new(Box::new(Cursor::new(bytes.to_vec())), None);
+        let mut window = Window::new(Box::new(Cursor::new(bytes.to_vec())), None, BUFFER);
         let mut reader = match Pcapng::open(&mut window) {
             Ok(reader) => reader,
             Err(problem) => return (Vec::new(), None, problem.to_string()),
@@ -383,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_short_way_is_taken_for_packets_without_options() {
-        let mut window = Window::new(Box::new(Cursor::new(file(false))), None);
+        let mut window = Window::new(Box::new(Cursor::new(file(false))), None, BUFFER);
         let mut reader = Pcapng::open(&mut window).unwrap();
         assert!(reader.search(&mut window, 1).unwrap().is_some());
         assert!(reader.plain_packet(&mut window).is_some());

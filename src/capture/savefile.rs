@@ -9,11 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::compression::Compression;
 use super::decompress;
 use super::error::{CaptureError, Problem};
+use super::foreign::LOOKED_AT;
 use super::info::{Info, Seen};
 use super::pcap::{self as classic, Pcap};
 use super::pcapng::{self, Pcapng};
-use super::window::Window;
+use super::snoop::{self, Snoop};
+use super::window::{BUFFER, Window};
 use super::{Flow, Packet, Polled, Source};
+
+/// Compressed bytes a read.
+const COMPRESSED: usize = 64 << 10;
+
+/// Bytes a read of a file of which only the first packet is wanted: whoever looks into thousands must not read 256 KiB of each.
+const GLANCE: usize = 4 << 10;
 
 /// A capture being read. Compression and container are told by their magic numbers, never by the name; the file is read
 /// once from front to back, so pipes work.
@@ -29,6 +37,7 @@ pub struct Savefile {
 enum Container {
     Pcap(Pcap),
     Pcapng(Pcapng),
+    Snoop(Snoop),
 }
 
 /// How far the reading of a file has come, in bytes of the file as it lies on the disk. A clone follows the reading from
@@ -40,6 +49,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Of the reading of files one after the other, together of `total` bytes.
+    pub(super) fn of(total: u64) -> Self {
+        Self { consumed: Arc::default(), total: Some(total) }
+    }
+
     /// Bytes read up to now.
     pub fn consumed(&self) -> u64 {
         self.consumed.load(Ordering::Relaxed)
@@ -76,7 +90,21 @@ impl Savefile {
         let name = path.display().to_string();
         let (reader, total) = if name == "-" { standard_input() } else { file(path) }
             .map_err(|problem| CaptureError::new(&name, 0, problem))?;
-        Self::start(name, reader, total)
+        Self::start(name, reader, Progress { consumed: Arc::default(), total }, [COMPRESSED, BUFFER])
+    }
+
+    /// Opens the regular file `path` again, whose reading `progress` has begun to follow.
+    pub(super) fn reopen(path: &Path, progress: Progress) -> Result<Self, CaptureError> {
+        let name = path.display().to_string();
+        let (reader, _) = file(path).map_err(|problem| CaptureError::new(&name, 0, problem))?;
+        Self::start(name, reader, progress, [COMPRESSED, BUFFER])
+    }
+
+    /// Opens `path` for its first packet alone.
+    pub(super) fn glance(path: &Path) -> Result<Self, CaptureError> {
+        let name = path.display().to_string();
+        let (reader, total) = file(path).map_err(|problem| CaptureError::new(&name, 0, problem))?;
+        Self::start(name, reader, Progress { consumed: Arc::default(), total }, [GLANCE; 2])
     }
 
     /// Reads a capture from `reader`; `name` stands in the messages.
@@ -84,13 +112,18 @@ impl Savefile {
     /// # Errors
     /// As [`Savefile::open`], without those of opening.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
-        Self::start(name.to_owned(), Box::new(reader), None)
+        let progress = Progress { consumed: Arc::default(), total: None };
+        Self::start(name.to_owned(), Box::new(reader), progress, [COMPRESSED, BUFFER])
     }
 
-    fn start(name: String, reader: Box<dyn Read + Send>, total: Option<u64>) -> Result<Self, CaptureError> {
-        let progress = Progress { consumed: Arc::default(), total };
+    fn start(
+        name: String,
+        reader: Box<dyn Read + Send>,
+        progress: Progress,
+        buffers: [usize; 2],
+    ) -> Result<Self, CaptureError> {
         let counting = Counting { reader, count: Arc::clone(&progress.consumed) };
-        match recognise(Box::new(counting)) {
+        match recognise(Box::new(counting), buffers) {
             Ok((window, container)) => Ok(Self { name, window, container, seen: Seen::new(), progress, over: false }),
             Err(problem) => Err(CaptureError::new(&name, 0, *problem)),
         }
@@ -125,6 +158,11 @@ impl Savefile {
                 Err(problem) => Some(problem),
             },
             Container::Pcapng(pcapng) => match pcapng.next(&mut self.window, number) {
+                Ok(Some(found)) => return Ok(packet(self.seen.packet(found, &self.window))),
+                Ok(None) => None,
+                Err(problem) => Some(problem),
+            },
+            Container::Snoop(snoop) => match snoop.next(&mut self.window, number) {
                 Ok(Some(found)) => return Ok(packet(self.seen.packet(found, &self.window))),
                 Ok(None) => None,
                 Err(problem) => Some(problem),
@@ -168,6 +206,7 @@ impl Savefile {
         let (container, detail, drops) = match &self.container {
             Container::Pcap(pcap) => ("pcap", pcap.detail(), None),
             Container::Pcapng(pcapng) => ("pcapng", None, pcapng.drops()),
+            Container::Snoop(snoop) => ("snoop", None, snoop.drops()),
         };
         let details: Vec<&str> = detail.into_iter().chain(self.window.compression().map(Compression::name)).collect();
         let format =
@@ -191,6 +230,7 @@ impl Savefile {
         match &self.container {
             Container::Pcap(pcap) => pcap.snaplen(),
             Container::Pcapng(pcapng) => pcapng.snaplen(),
+            Container::Snoop(_) => None,
         }
     }
 
@@ -265,23 +305,32 @@ fn standard_input() -> Result<Opened, Problem> {
     Ok((Box::new(stdin), None))
 }
 
-/// Goes through the compression, if there is one, to the container.
-fn recognise(reader: Box<dyn Read + Send>) -> Result<(Window, Container), Box<Problem>> {
-    let mut window = Window::new(reader, None);
+/// Goes through the compression, if there is one, to the container; with so many bytes a read of what is compressed and of what
+/// is not.
+fn recognise(
+    reader: Box<dyn Read + Send>,
+    [compressed, plain]: [usize; 2],
+) -> Result<(Window, Container), Box<Problem>> {
+    let mut window = Window::new(reader, None, plain);
     window.fill(4)?;
-    if let Some(compression) = Compression::of(window.bytes()) {
+    if let Some(outer) = Compression::of(window.bytes()) {
         let (first, rest) = window.into_rest();
         let whole = Box::new(io::Cursor::new(first).chain(rest));
-        window = Window::new(decompress::open(compression, whole)?, Some(compression));
+        window = Window::new(decompress::open(outer, whole, compressed)?, Some(outer), plain);
         window.fill(4)?;
+        if let Some(inner) = Compression::of(window.bytes()) {
+            return Err(Box::new(Problem::CompressedTwice { outer, inner }));
+        }
     }
     let inside = window.compression();
     let container = match window.bytes() {
         [] => return Err(Box::new(Problem::Empty { inside })),
         first if classic::is_ours(first) => Container::Pcap(Pcap::open(&mut window)?),
         first if pcapng::is_ours(first) => Container::Pcapng(Pcapng::open(&mut window)?),
-        first => {
-            let first = first.iter().copied().take(4).collect();
+        first if snoop::is_ours(first) => Container::Snoop(Snoop::open(&mut window)?),
+        _ => {
+            window.fill(LOOKED_AT)?;
+            let first = window.bytes().iter().copied().take(LOOKED_AT).collect();
             return Err(Box::new(Problem::NotACapture { first, inside }));
         }
     };

@@ -4,8 +4,10 @@ pub(super) mod build;
 #[cfg(feature = "compression")]
 mod compressed;
 mod damage;
+mod later;
 mod merge;
 mod open;
 mod pcap;
 mod pcapng;
+mod snoop;
 mod write;

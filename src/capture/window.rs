@@ -9,7 +9,7 @@ use super::error::{Place, Problem};
 use crate::time::Timestamp;
 
 /// One read: large enough that the system call costs nothing per packet, small enough to stay in the cache.
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
 
 /// A sliding view of a stream. Grows only while bytes really arrive, so a false length in a small file costs no memory;
 /// callers bound the longest record.
@@ -17,6 +17,8 @@ pub(super) struct Window {
     reader: Box<dyn Read + Send>,
     compression: Option<Compression>,
     buf: Vec<u8>,
+    /// Bytes of the first read.
+    least: usize,
     /// `buf[start..end]` has been read and not been taken.
     start: usize,
     end: usize,
@@ -40,9 +42,10 @@ pub(super) struct Found {
 }
 
 impl Window {
-    pub(super) fn new(reader: Box<dyn Read + Send>, compression: Option<Compression>) -> Self {
+    /// A view of what `reader` gives, at first through a buffer of `least` bytes: [`BUFFER`], if it is to be read to its end.
+    pub(super) fn new(reader: Box<dyn Read + Send>, compression: Option<Compression>, least: usize) -> Self {
         let (buf, ended, holds, fell_short) = (Vec::new(), false, false, false);
-        Self { reader, compression, buf, start: 0, end: 0, offset: 0, ended, holds, fell_short }
+        Self { reader, compression, buf, least, start: 0, end: 0, offset: 0, ended, holds, fell_short }
     }
 
     /// Back into the bytes that were not taken and the reader after them.
@@ -106,7 +109,7 @@ impl Window {
                 return Ok(false);
             }
             if self.end == self.buf.len() {
-                self.buf.resize((self.buf.len() * 2).max(BUFFER), 0);
+                self.buf.resize((self.buf.len() * 2).max(self.least), 0);
             }
             match self.reader.read(&mut self.buf[self.end..]) {
                 Ok(0) => self.ended = true,
@@ -127,6 +130,9 @@ impl Window {
     fn explain(&self, cause: io::Error) -> Problem {
         let offset = self.offset + (self.end - self.start) as u64;
         match self.compression {
+            Some(compression) if cause.kind() == ErrorKind::OutOfMemory && cause.raw_os_error().is_none() => {
+                Problem::Memory { compression, offset }
+            }
             Some(compression) if cause.raw_os_error().is_none() => {
                 Problem::Compressed { compression, offset, cut: cause.kind() == ErrorKind::UnexpectedEof, cause }
             }
@@ -172,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_bytes_come_out_in_order_and_the_offset_counts_them() {
-        let mut window = Window::new(Box::new(Drip((0..=255).collect(), 0)), None);
+        let mut window = Window::new(Box::new(Drip((0..=255).collect(), 0)), None, BUFFER);
         for first in (0..250).step_by(5) {
             assert!(window.fill(5).unwrap());
             assert_eq!(window.offset(), first as u64);
@@ -185,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_want_beyond_the_buffer_makes_it_grow_only_with_what_arrives() {
-        let mut window = Window::new(Box::new(io::repeat(7).take(600_000)), None);
+        let mut window = Window::new(Box::new(io::repeat(7).take(600_000)), None, BUFFER);
         assert!(!window.fill(1 << 30).unwrap());
         assert_eq!(window.bytes().len(), 600_000);
         assert!(window.buf.len() <= 4 * BUFFER);

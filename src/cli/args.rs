@@ -19,7 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   finwait web.pcapng                        analyse a capture; the report goes to reports/web/
   finwait -o out *.pcap.gz                  several captures as one, in time order
-  tcpdump -w - port 443 | finwait -         from standard input
+  finwait /var/ring                         all captures in a folder as one, in time order
+  ssh host tcpdump -U -w - | finwait -      from standard input
   finwait list --where 'fin_retransmissions_server > 0' web.pcapng
   finwait show web.pcapng 12                the packets and states of connection 12
   finwait live eth0 --duration 60s          watch an interface for a minute
@@ -156,7 +157,7 @@ pub struct PeriodArgs {
 /// Options for what is written, and where.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OutputArgs {
-    /// The folder for the report [default: reports/<first capture's stem>/]; all of it appears at once, but from a pipe or an
+    /// The folder for the report [default: reports/<first capture's, folder's or pattern's name>/]; all of it appears at once, but from a pipe or an
     /// interface CSV and JSON lines of connections grow batch by batch
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
@@ -192,8 +193,10 @@ impl OutputArgs {
 /// `finwait report`.
 #[derive(Debug, clap::Args)]
 pub struct ReportArgs {
-    /// Captures: pcap or pcapng, plain or gzip/zstd/lz4; `-` is standard input; several are read as one
-    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    /// Captures: pcap, pcapng or snoop, plain or packed by gzip, zstd, lz4, xz or bzip2; `-` is standard input. A folder stands
+    /// for the captures in it, a quoted pattern such as 'ring/eth0*.pcap*' for the files that match. Several are read as one, in
+    /// time order; they are numbered as typed, those of a folder or pattern by name
+    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::AnyPath)]
     pub captures: Vec<PathBuf>,
 
     #[allow(missing_docs)] // says it itself
@@ -269,7 +272,7 @@ pub struct ShowArgs {
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     /// Captures, as for report
-    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::AnyPath)]
     pub captures: Vec<PathBuf>,
 
     /// Only connections for which this holds: columns of the connections table, = != < <= > >=, and, or, not, ( ),

@@ -19,7 +19,8 @@ pub fn run(args: &ListArgs, settings: &Settings) -> Result<Status, Error> {
     let condition = args.condition.as_deref().map(parse).transpose()?;
     let interrupt = Interrupt::listen(console::last_warning);
     let options = outcome::options_in(&args.analysis, &args.period)?;
-    let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
+    let inputs = Inputs::find(&args.captures, &mut |error| console::say(error))?;
+    outcome::notes(&inputs, settings);
     let kept = Kept::new(options.asked());
     let finished = offline::run(inputs, options, kept, &interrupt, settings.progress)?;
     let summary = &finished.summary;

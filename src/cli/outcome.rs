@@ -8,7 +8,15 @@ use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::rows::Summary;
 use crate::pipeline::engine::Options;
+use crate::pipeline::inputs::Inputs;
 use crate::pipeline::period::Period;
+
+/// Says what was found on the way to the captures and is no fault, unless only faults are to be told.
+pub fn notes(inputs: &Inputs, settings: &Settings) {
+    if !settings.quiet {
+        inputs.notes().iter().for_each(console::say);
+    }
+}
 
 /// Says what cut the run short, a line each with `and` what came of it, and gives the exit status.
 ///

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args::{OutputArgs, ReportArgs};
 use super::settings::Settings;
 use super::status::Status;
+use super::stem::stem;
 use super::{console, outcome};
 use crate::error::Error;
 use crate::metrics::folds::{Asked, Folds};
@@ -23,16 +24,14 @@ use crate::report::writers::{Plan, Rendered, Rendering, Writers};
 use crate::tables::cell::Files;
 use crate::tables::schema::Table;
 
-/// Endings that say what a file is, not what it is called: `web.pcapng.gz` is `web`.
-const ENDINGS: [&str; 9] = [".gz", ".zst", ".zstd", ".lz4", ".pcap", ".pcapng", ".cap", ".dmp", ".ntar"];
-
 /// Runs the command.
 pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
     let watch = Stopwatch::start();
     let interrupt = Interrupt::listen(console::last_warning);
     let mut options = outcome::options_in(&args.analysis, &args.period)?;
     options.port_range = args.output.port_range;
-    let inputs = Inputs::open(&args.captures, &mut |error| console::say(error))?;
+    let inputs = Inputs::find(&args.captures, &mut |error| console::say(error))?;
+    outcome::notes(&inputs, settings);
     let folder = Folder::open(&args.output, || stem(args.captures.first().map_or(Path::new("-"), PathBuf::as_path)))?;
     let report = folder.begin(&args.output, options.asked(), Files::new(inputs.names()), inputs.is_stream())?;
     let judged = offline::run(inputs, options, report, &interrupt, settings.progress).and_then(|finished| {
@@ -147,36 +146,5 @@ impl Folder {
         }
         let written = Written { dir: self.out.path(), files: &files, took: Some(took) };
         console::print(&terminal::summary(&told, summary, Some(&written), settings.style()))
-    }
-}
-
-/// What a capture is called without its folder and endings; `stdin` for standard input.
-fn stem(capture: &Path) -> String {
-    if offline::is_stdin(capture) {
-        return "stdin".to_owned();
-    }
-    let name = capture.file_name().unwrap_or(capture.as_os_str()).to_string_lossy();
-    let mut stem: &str = &name;
-    while let Some(shorter) =
-        ENDINGS.iter().find_map(|ending| stem.strip_suffix(ending)).filter(|shorter| !shorter.is_empty())
-    {
-        stem = shorter;
-    }
-    stem.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_is_called_as_its_capture() {
-        let stem = |path| stem(Path::new(path));
-        assert_eq!(stem("web.pcapng"), "web");
-        assert_eq!(stem("/var/tmp/web.pcap.gz"), "web");
-        assert_eq!(stem("web.2026-01-02.cap"), "web.2026-01-02");
-        assert_eq!(stem("trace"), "trace");
-        assert_eq!(stem(".pcap"), ".pcap");
-        assert_eq!(stem("-"), "stdin");
     }
 }

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod collect;
 pub mod engine;
+pub mod inputs;
 pub mod interrupt;
 pub mod live;
 pub mod offline;

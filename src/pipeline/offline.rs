@@ -1,74 +1,18 @@
 //! Captures from the first packet to the last. In: paths. Out: everything that was found, and what stopped the reading.
 
-use std::path::{Path, PathBuf};
-
 use super::engine::{Engine, Options};
+pub use super::inputs::{Inputs, is_stdin};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sink::Sink;
 use crate::capture::error::grouped;
 use crate::capture::savefile::Progress as Position;
-use crate::capture::{CaptureError, Flow, Info, Merge, Savefile, Source};
+use crate::capture::{CaptureError, Flow, Info, Merge, Source};
 use crate::error::Error;
 use crate::metrics::rows::{CaptureInfo, Summary};
 
 /// Packets between two looks at the clock and at Ctrl-C.
 const LOOK_EVERY: usize = 1024;
-
-/// Captures of one run that are open, in the order of the command line; what could not be opened stays as its error.
-pub struct Inputs {
-    captures: Vec<Result<Savefile, CaptureError>>,
-    from_stdin: bool,
-}
-
-impl Inputs {
-    /// Opens all of them.
-    ///
-    /// # Errors
-    ///
-    /// When none can be opened, or standard input is named twice. `say` is told of each that cannot, the last one excepted
-    /// when it is the error.
-    pub fn open(paths: &[PathBuf], say: &mut dyn FnMut(&dyn std::fmt::Display)) -> Result<Self, Error> {
-        let stdin = paths.iter().filter(|path| is_stdin(path)).count();
-        if stdin > 1 {
-            return Err(Error::Request("-: standard input can be read once only; name it once".to_owned()));
-        }
-        if paths.len() > usize::from(u16::MAX) {
-            return Err(Error::Request(format!("{} captures: at most {} at a time", paths.len(), u16::MAX)));
-        }
-        let captures: Vec<_> = paths.iter().map(Savefile::open).collect();
-        let mut failed: Vec<&CaptureError> = captures.iter().filter_map(|capture| capture.as_ref().err()).collect();
-        let last = if failed.len() == captures.len() { failed.pop() } else { None };
-        for error in failed {
-            say(error);
-        }
-        match last {
-            Some(error) => Err(Error::Input(error.to_string())),
-            None => Ok(Self { captures, from_stdin: stdin > 0 }),
-        }
-    }
-}
-
-impl Inputs {
-    /// Their names, in the order of the command line.
-    pub fn names(&self) -> Vec<String> {
-        let name = |capture: &Result<Savefile, CaptureError>| match capture {
-            Ok(savefile) => savefile.info().path,
-            Err(error) => error.name().to_owned(),
-        };
-        self.captures.iter().map(name).collect()
-    }
-
-    /// Whether one of them has no end that is known, as a pipe.
-    pub fn is_stream(&self) -> bool {
-        self.captures.iter().flatten().any(|capture| capture.progress().total().is_none())
-    }
-}
-
-/// Whether `path` stands for standard input.
-pub fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
 
 /// A finished run.
 pub struct Finished<S> {
@@ -84,7 +28,8 @@ pub struct Finished<S> {
 ///
 /// # Errors
 ///
-/// When the system gives no thread, when nothing can lie in the period that was asked for, or the sink takes no more.
+/// When the system gives no thread, when nothing can lie in the period that was asked for, when too many captures overlap to be
+/// open at once, or the sink takes no more.
 pub fn run<S: Sink + 'static>(
     inputs: Inputs,
     options: Options,
@@ -95,15 +40,13 @@ pub fn run<S: Sink + 'static>(
     let mut engine = Engine::start(options, sink, inputs.is_stream()).map_err(Error::Thread)?;
     let mut infos: Vec<CaptureInfo> = Vec::new();
     let mut files: Vec<u16> = Vec::new();
-    let mut positions: Vec<Position> = Vec::new();
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for (file, capture) in (0..=u16::MAX).zip(inputs.captures) {
+    for (file, (_, capture)) in (0..=u16::MAX).zip(inputs.captures) {
         match capture {
-            Ok(savefile) => {
-                infos.push(capture_info(savefile.info(), None));
+            Ok(mut source) => {
+                infos.push(capture_info(source.info(), None));
                 files.push(file);
-                positions.push(savefile.progress());
-                sources.push(Box::new(savefile));
+                sources.push(source);
             }
             Err(error) => infos.push(never_opened(&error)),
         }
@@ -111,6 +54,7 @@ pub fn run<S: Sink + 'static>(
 
     // Whoever fills the pipe got the same Ctrl-C and is about to close it: take what is still in it.
     let patience = if inputs.from_stdin { 2 } else { 1 };
+    let positions = inputs.positions;
     let total = positions.iter().map(Position::total).sum();
     let mut progress = Progress::new(progress, total);
     let mut merge = Merge::new(sources);
@@ -137,13 +81,17 @@ pub fn run<S: Sink + 'static>(
         progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
     }
     drop(progress);
+    if let Some(refused) = merge.refused() {
+        let said = refused.to_string();
+        engine.abandon();
+        return Err(Error::Input(said));
+    }
 
     let mut stopped = Vec::new();
     for ((index, info), &file) in merge.infos().into_iter().enumerate().zip(&files) {
-        let unread = positions.get(index).is_some_and(|position| position.total() != Some(position.consumed()));
         let error = match merge.error(index) {
             Some(error) => Some(error.to_string()),
-            None if interrupted && unread => {
+            None if interrupted && !merge.has_ended(index) => {
                 Some(format!("{}: stopped by Ctrl-C; {} packets read", info.path, grouped(info.packets)))
             }
             None => None,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use super::inputs;
 use super::lines::{self, HEADINGS};
 use super::pictures::{self, Picture};
 use super::terminal::{frames, other_packets, place};
@@ -64,7 +65,8 @@ pub fn write(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<
         Escaped(&title),
         Escaped(&title)
     )?;
-    for capture in &summary.captures {
+    let all = (summary.captures.len() > inputs::NAMED).then(|| inputs::together(&summary.captures));
+    for capture in all.as_ref().map_or(&summary.captures[..], std::slice::from_ref) {
         let facts = facts(capture, names.len() > 1);
         writeln!(out, "<p class=\"muted\">{}</p>", Escaped(&facts))?;
     }
@@ -134,6 +136,7 @@ fn headline(out: &mut dyn Write, overview: &Overview, summary: &Summary) -> io::
         facts.push(("FIN again", format!("{} on {on}{}", thousands(fins.repeats), causes.collect::<String>())));
     }
     facts.push(("TIME_WAIT", lines::time_wait(overview).join(" · ")));
+    facts.push(("Trust", inputs::trust(summary).join(" · ")));
     writeln!(out, "<dl class=\"facts\">")?;
     for (name, text) in facts.into_iter().filter(|fact| !fact.1.is_empty()) {
         writeln!(out, "<dt>{name}</dt><dd>{}</dd>", Escaped(&text))?;

@@ -4,6 +4,7 @@ pub mod colors;
 pub mod csv;
 mod digits;
 pub mod html;
+mod inputs;
 pub mod json;
 pub mod ladder;
 mod lines;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::colors::{self, Rgb};
+use super::inputs;
 use super::lines::{self, HEADINGS, NONE};
 use super::text::{bytes, clean, left, right, width, wrap};
 use super::trust::statements;
@@ -21,8 +22,7 @@ use crate::tables::schema::Table;
 use crate::tcp::state::State;
 use crate::time::Span;
 
-/// Inputs and findings that have a line, as [`NAMED`] listeners have; what is left over shares one.
-const CAPTURES: usize = 6;
+/// Findings that have a line, as [`NAMED`] listeners have; what is left over shares one.
 const FINDINGS: usize = 10;
 /// Fewest columns for a finding's text, however long its subject.
 const LEAST_TEXT: usize = 30;
@@ -132,13 +132,10 @@ fn phrases(out: &mut String, name: &str, between: &str, all: impl Iterator<Item 
 }
 
 fn head(out: &mut String, overview: &Overview, summary: &Summary, style: Style) {
-    for (n, capture) in summary.captures.iter().take(CAPTURES).enumerate() {
+    let all = (summary.captures.len() > inputs::NAMED).then(|| inputs::together(&summary.captures));
+    for (n, capture) in all.as_ref().map_or(&summary.captures[..], std::slice::from_ref).iter().enumerate() {
         // With several inputs, where the tap stood is said of all of them at the first.
         phrases(out, &clean(&capture.path), " · ", facts(capture, overview.tap.filter(|_| n == 0)).into_iter(), style);
-    }
-    if let Some(rest) = summary.captures.get(CAPTURES..).filter(|rest| !rest.is_empty()) {
-        let packets = rest.iter().map(|capture| capture.packets).sum();
-        let _ = writeln!(out, "and {}, {}", many(rest.len() as u64, "more capture"), many(packets, "packet"));
     }
     let segments = match other_packets(summary) {
         Some(other) if summary.tcp_segments == 0 => other,
@@ -152,6 +149,10 @@ fn head(out: &mut String, overview: &Overview, summary: &Summary, style: Style) 
     } else {
         let who = [many(overview.clients, "client"), many(overview.listeners, "listener"), segments];
         phrases(out, &many(overview.connections, "connection"), " · ", who.into_iter(), style);
+    }
+    let doubts = inputs::trust(summary);
+    if !doubts.is_empty() {
+        phrases(out, "Trust", " · ", doubts.into_iter(), style);
     }
 }
 

@@ -1,11 +1,12 @@
-//! gzip, zstd and lz4: one piece or many, cut, damaged, empty.
+//! Compressions: one piece or many, cut, damaged, empty, twice, asking for too much memory, through a pipe.
 
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Read, Write};
 
 use super::build::{Drip, plain_pcap, read, read_from};
-use crate::capture::Compression;
+use crate::capture::{Compression, Savefile};
 
-const ALL: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::Lz4];
+const ALL: [Compression; 5] =
+    [Compression::Gzip, Compression::Zstd, Compression::Lz4, Compression::Xz, Compression::Bzip2];
 
 fn compress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     match compression {
@@ -21,6 +22,16 @@ fn compress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
             let (out, result) = encoder.finish();
             result.unwrap();
             out
+        }
+        Compression::Xz => {
+            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
+        Compression::Bzip2 => {
+            let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
         }
     }
 }
@@ -59,17 +70,83 @@ fn many_members_are_one_stream() {
 }
 
 #[test]
-fn zeros_after_a_gzip_file_are_padding_and_other_bytes_are_damage() {
-    let mut packed = compress(Compression::Gzip, &plain_pcap(true, &[b"one"]));
-    packed.extend([0; 1_000]);
-    assert_eq!(read(packed.clone()).sound().0.len(), 1);
-    packed.push(7);
-    let everything = read(packed);
-    assert_eq!(everything.packets.len(), 1);
+fn zeros_after_a_member_are_padding_and_other_bytes_are_damage() {
+    for compression in [Compression::Gzip, Compression::Bzip2, Compression::Xz] {
+        let mut packed = compress(compression, &plain_pcap(true, &[b"one"]));
+        packed.extend([0; 1_000]);
+        assert_eq!(read(packed.clone()).sound().0.len(), 1, "{compression}");
+        packed.extend(b"Nothing that begins a member.");
+        let everything = read(packed);
+        assert_eq!(everything.packets.len(), 1);
+        let message = format!("x: the {compression} data are damaged after 43 uncompressed bytes (");
+        assert!(everything.message().starts_with(&message), "{}", everything.message());
+    }
+}
+
+#[test]
+fn what_was_compressed_twice_is_told() {
+    let plain = plain_pcap(true, &[b"one"]);
+    for (inner, outer) in ALL.into_iter().flat_map(|inner| ALL.map(|outer| (inner, outer))) {
+        assert_eq!(
+            read(compress(outer, &compress(inner, &plain))).message(),
+            format!(
+                "x: the {outer} data hold {inner} data: it was compressed twice; unpack it once, as in: {outer} -dc FILE | \
+                 finwait -"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_xz_dictionary_beyond_all_memory_is_refused() {
+    // The header of an xz block with an LZMA2 dictionary of 4 GiB - 1 (40), then of 64 MiB (28), as `xz -9` has it.
+    let block = |dictionary: u8| {
+        let mut header = vec![2, 0, 0x21, 1, dictionary, 0, 0, 0];
+        let mut crc = flate2::Crc::new();
+        crc.update(&header);
+        header.extend(crc.sum().to_le_bytes());
+        let mut file = compress(Compression::Xz, b"")[..12].to_vec();
+        file.extend(header);
+        file
+    };
     assert_eq!(
-        everything.message(),
-        "x: the gzip data are damaged after 43 uncompressed bytes (after a member comes no other); 1 packet read"
+        read(block(40)).message(),
+        "x: unpacking the xz data on takes more than 256 MiB of memory (after 0 uncompressed bytes); unpack them first, as in: \
+         xz -dc FILE | finwait -; no packet read"
     );
+    assert!(read(block(28)).message().starts_with("x: the xz data end too early"), "{}", read(block(28)).message());
+}
+
+#[test]
+fn a_zstd_window_beyond_all_memory_is_refused() {
+    // Magic number, no content size, a window of 2^41 bytes.
+    let message = read([0x28, 0xb5, 0x2f, 0xfd, 0, 0xf8, 0, 0, 0]).message().to_owned();
+    assert!(message.starts_with("x: unpacking the zstd data on takes more than 256 MiB of memory"), "{message}");
+}
+
+/// A pipe whose writer has written this and is not done: to ask for more would be to wait for ever.
+struct Stalled(Vec<u8>);
+
+impl Read for Stalled {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.0.is_empty(), "waits for the pipe with packets unpacked");
+        let piece: Vec<u8> = self.0.drain(..self.0.len().min(buf.len())).collect();
+        buf[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn packets_are_given_before_the_pipe_gives_more() {
+    let plain = capture();
+    for compression in ALL {
+        // What stands complete in the pipe, but for the last bytes: bzip2 packs whole blocks of 100 kB, the others less.
+        let packed = compress(compression, &plain);
+        let mut file = Savefile::from_reader("x", Stalled(packed[..packed.len() - 40].to_vec())).unwrap();
+        for _ in 0..500 {
+            assert!(file.next().unwrap().is_some(), "{compression}");
+        }
+    }
 }
 
 #[test]
@@ -125,7 +202,9 @@ fn what_is_inside_is_judged_by_its_content() {
     for compression in ALL {
         assert_eq!(
             read(compress(compression, b"# Notes")).message(),
-            format!("x: the {compression} data hold no capture (first bytes 23 20 4e 6f; pcap and pcapng are known)")
+            format!(
+                "x: the {compression} data hold no capture (first bytes 23 20 4e 6f; pcap, pcapng and snoop are known)"
+            )
         );
         assert_eq!(
             read(compress(compression, b"")).message(),

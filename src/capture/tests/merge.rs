@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use super::build::{Bytes, Kept, plain_pcap, read};
-use crate::capture::{Flow, Merge, Merged, Savefile, Source};
+use crate::capture::{Flow, Merge, Savefile, Source};
 
 fn pcap_at(times: &[u32]) -> Vec<u8> {
     let header = Bytes::new(false).pcap_header(0xa1b2_c3d4, (2, 4), 0, 1);
@@ -18,16 +18,16 @@ fn merge(files: Vec<Vec<u8>>) -> Merge {
 /// Source, number and data of all packets.
 fn all(merge: &mut Merge) -> Vec<(usize, Kept)> {
     let mut packets = Vec::new();
+    let mut one = |merge: &mut Merge| merge.each(1, |source, packet| packets.push((source, Kept::from(*packet))));
     loop {
-        match merge.poll() {
-            Merged::Packet(source, packet) => packets.push((source, Kept::from(packet))),
-            Merged::Quiet => panic!("files are never quiet"),
-            Merged::End => {
-                assert!(matches!(merge.poll(), Merged::End));
-                return packets;
-            }
+        match one(merge) {
+            Flow::More => {}
+            Flow::Quiet => panic!("files are never quiet"),
+            Flow::End => break,
         }
     }
+    assert_eq!(one(merge), Flow::End);
+    packets
 }
 
 fn places(merge: &mut Merge) -> Vec<(usize, u64)> {
@@ -114,5 +114,5 @@ fn an_error_of_the_only_source_is_kept_too() {
 
 #[test]
 fn no_source_at_all_has_ended() {
-    assert!(matches!(Merge::new(Vec::new()).poll(), Merged::End));
+    assert!(all(&mut Merge::new(Vec::new())).is_empty());
 }

@@ -155,18 +155,63 @@ fn drops_told_by_packet_options_are_summed() {
     assert_eq!((packets.len(), info.drops), (2, Some(5)));
 }
 
+/// Blocks that hold no packet, by name, each well filled.
+fn other_blocks(big: bool) -> Vec<(&'static str, Bytes)> {
+    let b = || Bytes::new(big);
+    let name = b().u16(1).u16(12).padded(b"\x0a\0\0\x01host.ab\0").u16(0).u16(0);
+    vec![
+        ("name resolution", b().block(4, |b| b.raw(&name.out).option(2, b"dns").option(0, &[]))),
+        ("decryption secrets", b().block(10, |b| b.u32(0x544c_534b).u32(29).padded(b"CLIENT_RANDOM 52 00112233aabb").option(1, b"!"))),
+        ("custom, to be copied", b().block(0x0bad, |b| b.u32(32_473).padded(b"anything"))),
+        ("custom, not to be copied", b().block(0x4000_0bad, |b| b.u32(32_473))),
+        ("systemd journal", b().block(9, |b| b.padded(b"__REALTIME_TIMESTAMP=1\nMESSAGE=hi\n"))),
+        ("process information", b().block(0x8000_0001, |b| b.u32(1).option(2, b"curl"))),
+        ("interface statistics without options", b().block(5, |b| b.u32(0).u32(0).u32(0))),
+        ("interface statistics cut short", b().block(5, |b| b.u32(0))),
+        ("unknown and empty", b().block(0x7777_7777, |b| b)),
+        ("unknown and long", b().block(0x0000_0b16, |b| b.raw(&vec![0xff; 400_000]))),
+    ]
+}
+
 #[test]
-fn blocks_of_other_kinds_are_stepped_over() {
+fn blocks_without_packets_are_stepped_over_wherever_they_stand() {
     for big in ORDERS {
-        let file = file(big)
-            .block(4, |b| b.u16(0).u16(0))
-            .block(0x0bad, |b| b.u32(32_473).raw(b"anything"))
-            .interface(1, 0, no_options)
-            .block(10, |b| b.u32(0x544c_534b).u32(3).padded(b"key"))
-            .block(0x8000_0001, |b| b)
-            .block(0x7777_7777, |b| b.raw(&vec![0xff; 400_000]))
-            .enhanced(0, 5, 1, b"x");
-        assert_eq!(read(file.out).sound().0[0].data, b"x");
+        for (name, other) in other_blocks(big) {
+            let before = file(big).raw(&other.out).interface(1, 0, no_options).raw(&other.out);
+            let after = before.enhanced(0, 5, 1, b"x").raw(&other.out).enhanced(0, 6, 1, b"y").raw(&other.out);
+            let (packets, info) = read(after.out).sound();
+            let data: Vec<_> = packets.iter().map(|packet| packet.data.as_slice()).collect();
+            assert_eq!((data, info.drops), (vec![&b"x"[..], b"y"], None), "{name}");
+        }
+    }
+}
+
+#[test]
+fn blocks_without_packets_that_are_cut_or_too_long_are_told() {
+    for (name, other) in other_blocks(true) {
+        let whole = file(true).interface(1, 0, no_options).enhanced(0, 5, 1, b"x").raw(&other.out).out;
+        let everything = read(&whole[..whole.len() - 1]);
+        assert_eq!(everything.packets.len(), 1, "{name}");
+        assert!(everything.message().starts_with("x: the file ends inside a block (offset 84: "), "{name}");
+    }
+    let endless = file(true).u32(0x0bad).u32(0xffff_fff0).raw(&[0; 64]);
+    assert_eq!(
+        read(endless.out).message(),
+        "x: the block at offset 28 is damaged: a length of 4,294,967,280 bytes cannot be; no packet read"
+    );
+}
+
+#[test]
+fn what_passed_a_filter_or_was_delivered_is_no_drop() {
+    for big in ORDERS {
+        let counter = |value: u64| Bytes::new(big).u64(value).out;
+        let with = |code: u16| {
+            let told = move |b: Bytes| b.option(2, &counter(1)).option(3, &counter(2)).option(code, &counter(9));
+            read(file(big).interface(1, 0, no_options).statistics(0, told).out).sound().1.drops
+        };
+        // isb_ifrecv, isb_filteraccept, isb_usrdeliv; then isb_ifdrop, isb_osdrop.
+        assert_eq!([4, 6, 8].map(with), [None; 3]);
+        assert_eq!([5, 7].map(with), [Some(9); 2]);
     }
 }
 
