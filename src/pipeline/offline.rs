@@ -12,7 +12,39 @@ use crate::error::Error;
 use crate::metrics::rows::{CaptureInfo, Summary};
 
 /// Packets between two looks at the clock and at Ctrl-C.
-const LOOK_EVERY: usize = 1024;
+pub(super) const LOOK_EVERY: usize = 1024;
+
+/// Captures being read as one.
+pub(super) struct Reading {
+    /// Their packets, in the order of time.
+    pub(super) merge: Merge,
+    /// The place on the command line of each source of `merge`.
+    pub(super) files: Vec<u16>,
+    /// How far the reading has come.
+    pub(super) positions: Vec<Position>,
+    /// What is known of each capture before the first packet, those that could not be opened included.
+    infos: Vec<CaptureInfo>,
+}
+
+impl Inputs {
+    /// Ready for the first packet.
+    pub(super) fn read(self) -> Reading {
+        let mut infos: Vec<CaptureInfo> = Vec::new();
+        let mut files: Vec<u16> = Vec::new();
+        let mut sources: Vec<Box<dyn Source>> = Vec::new();
+        for (file, (_, capture)) in (0..=u16::MAX).zip(self.captures) {
+            match capture {
+                Ok(mut source) => {
+                    infos.push(capture_info(source.info(), None));
+                    files.push(file);
+                    sources.push(source);
+                }
+                Err(error) => infos.push(never_opened(&error)),
+            }
+        }
+        Reading { merge: Merge::new(sources), files, positions: self.positions, infos }
+    }
+}
 
 /// A finished run.
 pub struct Finished<S> {
@@ -38,26 +70,11 @@ pub fn run<S: Sink + 'static>(
     progress: bool,
 ) -> Result<Finished<S>, Error> {
     let mut engine = Engine::start(options, sink, inputs.is_stream()).map_err(Error::Thread)?;
-    let mut infos: Vec<CaptureInfo> = Vec::new();
-    let mut files: Vec<u16> = Vec::new();
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for (file, (_, capture)) in (0..=u16::MAX).zip(inputs.captures) {
-        match capture {
-            Ok(mut source) => {
-                infos.push(capture_info(source.info(), None));
-                files.push(file);
-                sources.push(source);
-            }
-            Err(error) => infos.push(never_opened(&error)),
-        }
-    }
-
     // Whoever fills the pipe got the same Ctrl-C and is about to close it: take what is still in it.
     let patience = if inputs.from_stdin { 2 } else { 1 };
-    let positions = inputs.positions;
+    let Reading { mut merge, files, positions, mut infos } = inputs.read();
     let total = positions.iter().map(Position::total).sum();
     let mut progress = Progress::new(progress, total);
-    let mut merge = Merge::new(sources);
     let mut interrupted = false;
     loop {
         let (before, mut useful) = (engine.packets(), true);

@@ -136,7 +136,6 @@ fn headline(out: &mut dyn Write, overview: &Overview, summary: &Summary) -> io::
         facts.push(("FIN again", format!("{} on {on}{}", thousands(fins.repeats), causes.collect::<String>())));
     }
     facts.push(("TIME_WAIT", lines::time_wait(overview).join(" · ")));
-    facts.push(("Trust", inputs::trust(summary).join(" · ")));
     writeln!(out, "<dl class=\"facts\">")?;
     for (name, text) in facts.into_iter().filter(|fact| !fact.1.is_empty()) {
         writeln!(out, "<dt>{name}</dt><dd>{}</dd>", Escaped(&text))?;

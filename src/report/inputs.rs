@@ -1,10 +1,9 @@
-//! What is said of the inputs together. In: the summary's captures. Out: one capture that stands for all of them; how far the counts can
-//! be trusted.
+//! What is said of the inputs together. In: the summary's captures. Out: one capture that stands for all of them.
 
 use std::path::Path;
 
-use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{CaptureInfo, Summary};
+use crate::metrics::phrase::many;
+use crate::metrics::rows::CaptureInfo;
 
 /// More inputs than this are told as one.
 pub(super) const NAMED: usize = 6;
@@ -53,26 +52,6 @@ fn drops(captures: &[CaptureInfo]) -> Option<u64> {
     captures.iter().filter_map(|capture| capture.drops).reduce(u64::saturating_add)
 }
 
-/// How far the figures of this run can be trusted, a phrase a reason for doubt; empty where there is none.
-pub(super) fn trust(summary: &Summary) -> Vec<String> {
-    let mut doubts = Vec::new();
-    if let Some(drops @ 1..) = drops(&summary.captures) {
-        let passed = summary.captures.iter().map(|capture| capture.packets).fold(drops, u64::saturating_add);
-        doubts.push(format!("the tap dropped {} ({})", many(drops, "packet"), share(drops, passed)));
-        doubts.push("counts of packets and repeats are lower bounds, of what the path lost upper ones".to_owned());
-    }
-    doubts
-}
-
-/// `0.4 %`, `12 %`; `under 0.1 %` for what would read as nothing.
-fn share(part: u64, whole: u64) -> String {
-    match part as f64 * 100.0 / whole.max(1) as f64 {
-        percent if percent >= 9.95 => format!("{} %", thousands(percent.round() as u64)),
-        percent if percent >= 0.1 => format!("{percent:.1} %"),
-        _ => "under 0.1 %".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,19 +78,5 @@ mod tests {
         assert_eq!((all.drops, all.link_types.len(), all.error), (Some(20), 1, None));
         let apart = captures(2, |n, capture| capture.path = format!("{n}/x.pcap"));
         assert_eq!(together(&apart).path, "2 captures");
-    }
-
-    #[test]
-    fn drops_put_all_counts_in_doubt_and_silence_puts_none() {
-        let told = |drops: [Option<u64>; 2]| {
-            let captures = captures(2, |n, capture| capture.drops = drops[n]);
-            trust(&Summary { captures, ..run(Shape::default()).summary })
-        };
-        assert_eq!(told([None, None]), [""; 0]);
-        assert_eq!(told([Some(0), None]), [""; 0]);
-        assert_eq!(told([Some(8), None])[0], "the tap dropped 8 packets (0.4 %)");
-        assert_eq!(told([Some(1), Some(0)])[0], "the tap dropped 1 packet (under 0.1 %)");
-        assert_eq!(told([Some(2_000), Some(18_000)])[0], "the tap dropped 20,000 packets (91 %)");
-        assert_eq!(told([Some(u64::MAX), Some(1)])[0], format!("the tap dropped {} packets (100 %)", thousands(u64::MAX)));
     }
 }

@@ -150,10 +150,6 @@ fn head(out: &mut String, overview: &Overview, summary: &Summary, style: Style) 
         let who = [many(overview.clients, "client"), many(overview.listeners, "listener"), segments];
         phrases(out, &many(overview.connections, "connection"), " · ", who.into_iter(), style);
     }
-    let doubts = inputs::trust(summary);
-    if !doubts.is_empty() {
-        phrases(out, "Trust", " · ", doubts.into_iter(), style);
-    }
 }
 
 fn facts(capture: &CaptureInfo, tap: Option<Tap>) -> Vec<String> {
