@@ -7,6 +7,8 @@
 pub mod fragments;
 pub mod skip;
 
+mod guess;
+mod host;
 mod icmp;
 mod link;
 mod mpls;
@@ -14,10 +16,12 @@ mod network;
 mod options;
 mod ppp;
 mod straight;
+mod tags;
 mod transport;
 mod tunnel;
 mod view;
 mod walk;
+mod wan;
 mod wireless;
 
 #[cfg(test)]
@@ -57,9 +61,10 @@ impl Walk {
         }
         match layer {
             Layer::Link(number) => link::enter(self, number, view),
-            Layer::Ethernet => link::ethernet(view),
-            Layer::EtherType(ether_type) => link::ether_type(self, ether_type, view),
+            Layer::Ethernet => link::ethernet(self, view),
+            Layer::EtherType(ether_type) => tags::ether_type(self, ether_type, view),
             Layer::Llc => link::llc(view),
+            Layer::FrameRelay => wan::frame_relay(view),
             Layer::Ppp => ppp::ppp(view),
             Layer::Ip => network::ip(self, view),
             Layer::Protocol(number) => network::protocol(self, number, view),

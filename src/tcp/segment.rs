@@ -198,7 +198,7 @@ impl Segment {
 pub struct Tunnel {
     /// The outermost encapsulation that was opened.
     pub kind: TunnelKind,
-    /// VNI, GRE key, GTP TEID or MPLS label, where the encapsulation has one.
+    /// VNI, GRE key, GTP TEID, MPLS label, session, service or path, where the encapsulation has one.
     pub id: Option<u32>,
 }
 
@@ -218,6 +218,13 @@ pub enum TunnelKind {
     Ah,
     Teredo,
     L2tp,
+    EtherIp,
+    Lisp,
+    Capwap,
+    Tzsp,
+    Pbb,
+    Trill,
+    Nsh,
 }
 
 impl TunnelKind {
@@ -236,6 +243,13 @@ impl TunnelKind {
             Self::Ah => "ah",
             Self::Teredo => "teredo",
             Self::L2tp => "l2tp",
+            Self::EtherIp => "etherip",
+            Self::Lisp => "lisp",
+            Self::Capwap => "capwap",
+            Self::Tzsp => "tzsp",
+            Self::Pbb => "pbb",
+            Self::Trill => "trill",
+            Self::Nsh => "nsh",
         }
     }
 }
