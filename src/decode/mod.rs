@@ -167,15 +167,15 @@ impl Decoder {
         let end = walk.run(layer, view)?;
         match (end, walk.ip) {
             (Next::Tcp(view), Some(ip)) => transport::segment(walk, &ip, view, stamp, self.verify_checksums),
-            (Next::Quote(view, unreachable), _) => {
+            (Next::Quote(view, why), Some(outer)) => {
                 let (ip, tcp) = quoted(view).ok_or(Skip::Icmp)?;
-                icmp::undelivered(&ip, tcp, unreachable, stamp).map(Found::Undelivered)
+                icmp::undelivered(&ip, tcp, outer.src, why, stamp).map(Found::Undelivered)
             }
             (Next::Piece(piece), Some(ip)) => {
                 let between = Between { src: ip.src, dst: ip.dst, vlan: walk.vlan, tunnel: walk.tunnel };
                 self.pool.add(piece, between, ip.len, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
             }
-            (Next::Tcp(_) | Next::Piece(_) | Next::Layer(..), _) => Err(Skip::NotIp),
+            (Next::Tcp(_) | Next::Piece(_) | Next::Quote(..) | Next::Layer(..), _) => Err(Skip::NotIp),
         }
     }
 }

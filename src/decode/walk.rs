@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::fragments::{Datagram, Piece};
 use super::skip::Skip;
 use super::view::View;
-use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered};
+use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered, Why};
 use crate::time::Timestamp;
 
 /// Encapsulations inside each other that are opened.
@@ -88,8 +88,8 @@ pub(super) enum Next<'a> {
     Piece(Piece<'a>),
     /// The TCP header.
     Tcp(View<'a>),
-    /// An ICMP error's quotation of an IP packet, and whether it reports a destination as unreachable.
-    Quote(View<'a>, bool),
+    /// An ICMP error's quotation of an IP packet, and what it says of that.
+    Quote(View<'a>, Why),
 }
 
 /// Each layer's function.
