@@ -30,6 +30,7 @@ fn options(threads: usize) -> Options {
         threads: NonZeroUsize::new(threads).unwrap(),
         time_wait: Span::from_secs(60),
         verify_checksums: true,
+        ignore_vlan: false,
         bucket: None,
         port_range: PortRange::default(),
         period: Period::default(),

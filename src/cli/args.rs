@@ -136,6 +136,11 @@ pub struct AnalysisArgs {
     #[arg(long)]
     pub verify_checksums: bool,
 
+    /// One 4-tuple is one connection in whatever VLANs and tunnels it is seen. Without this, a SYN elsewhere with another sequence
+    /// number begins one of its own: another customer with the same private addresses
+    #[arg(long)]
+    pub ignore_vlan: bool,
+
     /// Threads for the analysis; the result is the same for any number [default: the cores, at most 4]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

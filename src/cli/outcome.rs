@@ -63,6 +63,7 @@ pub fn options(args: &AnalysisArgs) -> Options {
         threads: Settings::threads(args),
         time_wait: args.time_wait,
         verify_checksums: args.verify_checksums,
+        ignore_vlan: args.ignore_vlan,
         bucket: args.bucket,
         port_range: PortRange::default(),
         period: Period::default(),

@@ -13,10 +13,12 @@ pub struct Config {
     pub max_connections: usize,
     /// Likewise the bytes that they may take.
     pub max_bytes: usize,
+    /// One 4-tuple is one flow, in whatever VLANs and tunnels it is seen; else [`super::apart`] tells whether they separate.
+    pub ignore_vlan: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { time_wait: Span::from_secs(60), max_connections: 1 << 24, max_bytes: 3 << 30 }
+        Self { time_wait: Span::from_secs(60), ignore_vlan: false, max_connections: 1 << 24, max_bytes: 3 << 30 }
     }
 }

@@ -3,6 +3,7 @@
 //! Usable without a table: a distributed engine that shuffles segments by [`flow_hash`](super::key::FlowKey::flow_hash) runs one
 //! flow a key.
 
+use super::apart::{Beginning, Place};
 use super::config::Config;
 use super::key::{Direction, FlowKey};
 use super::role::{self, Role};
@@ -13,7 +14,7 @@ use crate::metrics::time_wait::{self, Finish};
 use crate::metrics::transfer::Transfer;
 use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::connection::{Connection, Outcome};
-use crate::tcp::segment::{Addressed, Flags, FrameId, Segment, Undelivered};
+use crate::tcp::segment::{Addressed, Flags, FrameId, Segment, Undelivered, Why};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
@@ -296,9 +297,28 @@ impl Flow {
 
     /// An ICMP error quotes a segment of this flow.
     pub fn undelivered(&mut self, icmp: &Undelivered, direction: Direction) {
+        let side = self.current.side(direction);
         let conn = &mut self.current.conn;
-        let from_client = direction == self.current.client;
-        if icmp.unreachable && from_client && conn.end(Side::Client).iss == Some(icmp.seq) {
+        // What it has not sent yet it cannot have heard of: forged, or of a connection before this one.
+        if conn.end(side).snd_nxt().is_some_and(|next| icmp.seq.is_after(next)) {
+            return;
+        }
+        let kind = match icmp.why {
+            Why::Unreachable { .. } => AnomalyKind::IcmpUnreachable,
+            Why::TooBig { .. } => AnomalyKind::IcmpFragmentationNeeded,
+            Why::TimeExceeded => AnomalyKind::IcmpTimeExceeded,
+            Why::HeaderProblem => AnomalyKind::IcmpHeaderProblem,
+        };
+        conn.anomalies.note_at(kind, side, icmp.ts, icmp.frame, || {
+            let what = match icmp.why {
+                Why::Unreachable { what: Some(what) } => format!(" ({what})"),
+                Why::TooBig { mtu: Some(mtu) } => format!(", MTU {mtu} bytes"),
+                _ => String::new(),
+            };
+            format!("{} about sequence number {}{what}", icmp.from, icmp.seq)
+        });
+        let unreachable = matches!(icmp.why, Why::Unreachable { .. });
+        if unreachable && side == Side::Client && conn.end(Side::Client).iss == Some(icmp.seq) {
             conn.cannot_reach(icmp.ts, icmp.frame);
         }
     }
@@ -306,6 +326,13 @@ impl Flow {
     /// The connection that is current: its log and lives, for the ladder of one connection.
     pub fn connection(&self) -> &Connection {
         &self.current.conn
+    }
+
+    /// How the current connection began, if its SYN was seen.
+    pub(super) fn beginning(&self) -> Option<Beginning> {
+        let Incarnation { who, client, conn, .. } = &self.current;
+        let iss = conn.end(Side::Client).iss?;
+        Some(Beginning { place: Place::of(who.vlan, who.tunnel), direction: *client, iss })
     }
 
     /// The direction in which the client of the current connection sends.

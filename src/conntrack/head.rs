@@ -105,6 +105,10 @@ impl Head {
     pub const TIMED: u64 = 1 << 9;
     /// All it has seen are copies of one SYN.
     pub const ONLY_SYNS: u64 = 1 << 10;
+    /// Other flows have its 4-tuple, elsewhere.
+    pub const SPLIT: u64 = 1 << 13;
+    /// Its SYN was seen in several places.
+    pub const SEVERAL_PLACES: u64 = 1 << 14;
     const V6: u64 = 1 << 11;
     const TAKEN: u64 = 1 << 12;
     /// Segments packed.

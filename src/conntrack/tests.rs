@@ -4,8 +4,9 @@ use super::config::Config;
 use super::ended::{Ended, Teller};
 use super::tracker::Tracker;
 use crate::metrics::rows::{Closing, ConnectionReport, Opening};
-use crate::tcp::segment::{Addressed, Flags, FrameId, HostPort, Options, Segment};
+use crate::tcp::segment::{Addressed, Flags, FrameId, HostPort, Options, Segment, Undelivered, Why};
 use crate::tcp::seq::SeqNum;
+use crate::tcp::state::Side;
 use crate::time::{Span, Timestamp};
 
 const CLIENT: HostPort = HostPort::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 40_000);
@@ -199,4 +200,126 @@ fn a_port_used_again_and_again_leaves_nothing_behind() {
         tracker.take();
     }
     assert!(tracker.entries() < 70_000, "{}", tracker.entries());
+}
+
+/// A handshake in a VLAN a direction.
+fn in_vlans(mut segments: Vec<Addressed>, up: u16, down: u16) -> Vec<Addressed> {
+    for segment in &mut segments {
+        segment.vlan = Some(if segment.src.port == SERVER.port { down } else { up });
+    }
+    segments
+}
+
+/// The same as another customer would send them: with other sequence numbers.
+fn of_another(mut segments: Vec<Addressed>) -> Vec<Addressed> {
+    for segment in &mut segments {
+        segment.segment.seq = segment.segment.seq.plus(7_000);
+        segment.segment.ack = segment.segment.ack.plus(7_000);
+    }
+    segments
+}
+
+/// VLAN and packets of each connection, in the order in which they began.
+fn told(segments: &[Addressed], config: Config) -> Vec<(Option<u16>, [u64; 2], Opening)> {
+    let mut tracker = Tracker::new(config);
+    let mut all = Vec::new();
+    for some in segments.chunks(5) {
+        tracker.feed_all(some);
+    }
+    all.extend(reports(&tracker.take()));
+    tracker.finish(at(100), &mut |report| all.push(report));
+    all.sort_by_key(|report| report.ordinal);
+    all.iter().map(|one| (one.connection.who.vlan, one.connection.packets, one.connection.opening)).collect()
+}
+
+#[test]
+fn two_customers_with_the_same_addresses_are_two_connections() {
+    let mut tap = conversation();
+    let (first, first_end) = (in_vlans(tap.handshake(0), 10, 10), in_vlans(tap.close(5), 10, 10));
+    let second = of_another(in_vlans(tap.handshake(1), 20, 20));
+    let second_end = of_another(in_vlans(tap.close(6), 20, 20));
+    let mixed: Vec<_> = [first, second, first_end, second_end].concat();
+    let opened = Opening::Handshake;
+    assert_eq!(told(&mixed, Config::default()), [(Some(10), [4, 2], opened), (Some(20), [4, 2], opened)]);
+    let ignored = told(&mixed, Config { ignore_vlan: true, ..Config::default() });
+    assert_eq!(ignored.len(), 2);
+    assert!(ignored[0].1 != [4, 2]);
+}
+
+#[test]
+fn a_second_customer_s_answers_may_have_a_tag_of_their_own() {
+    let mut tap = conversation();
+    let (first, first_end) = (in_vlans(tap.handshake(0), 10, 11), in_vlans(tap.close(5), 10, 11));
+    let second = of_another(in_vlans(tap.handshake(1), 20, 21));
+    let second_end = of_another(in_vlans(tap.close(6), 20, 21));
+    let mixed: Vec<_> = [first, second, first_end, second_end].concat();
+    assert_eq!(told(&mixed, Config::default()).iter().map(|one| one.1).collect::<Vec<_>>(), [[4, 2]; 2]);
+}
+
+#[test]
+fn a_span_port_s_tags_make_no_connections() {
+    let mut tap = conversation();
+    // Another tag a direction, and the 4-tuple used again.
+    let mut segments = [tap.handshake(0), tap.close(1)].concat();
+    segments.extend(of_another([tap.handshake(10), tap.close(11)].concat()));
+    let apart = told(&in_vlans(segments.clone(), 10, 20), Config::default());
+    assert_eq!(apart.iter().map(|one| one.1).collect::<Vec<_>>(), [[4, 2]; 2]);
+    // Each packet before and behind a router; of the second connection's SYN only the copy behind it.
+    let mut routed: Vec<_> =
+        segments.iter().flat_map(|packet| [10, 20].map(|vlan| Addressed { vlan: Some(vlan), ..*packet })).collect();
+    routed.remove(12);
+    assert_eq!(told(&routed, Config::default()).len(), 2);
+}
+
+#[test]
+fn places_without_end_stay_few_flows() {
+    let mut tap = conversation();
+    let syns: Vec<_> = (0..2_000)
+        .map(|n| {
+            let mut syn = tap.says(true, 0, Flags::SYN, n * 1_000, 0, 0);
+            syn.vlan = Some(u16::try_from(n).unwrap() + 1);
+            syn
+        })
+        .collect();
+    let told = told(&syns, Config::default());
+    assert!((2..=16).contains(&told.len()), "{}", told.len());
+    assert_eq!(told.iter().map(|one| one.1[0]).sum::<u64>(), 2_000);
+}
+
+#[test]
+fn icmp_errors_are_told_to_the_connection_that_they_quote() {
+    let mut tap = conversation();
+    let handshake = tap.handshake(0);
+    let (client, server) = (handshake[0].src, handshake[0].dst);
+    let mut tracker = Tracker::new(Config::default());
+    tracker.feed_all(&handshake);
+    let icmp = Undelivered {
+        ts: at(1),
+        frame: FrameId::new(0, 9),
+        src: server,
+        dst: client,
+        seq: SeqNum::new(501),
+        from: "10.9.9.9".parse().unwrap(),
+        why: Why::TooBig { mtu: Some(1_400) },
+    };
+    tracker.undelivered(&icmp);
+    tracker.undelivered(&icmp);
+    tracker.undelivered(&Undelivered { seq: SeqNum::new(502), ..icmp }); // not sent yet
+    tracker.undelivered(&Undelivered {
+        src: client,
+        dst: server,
+        seq: SeqNum::new(101),
+        why: Why::TimeExceeded,
+        ..icmp
+    });
+    let mut odd = Vec::new();
+    tracker.finish(at(2), &mut |report| odd.extend(report.anomalies));
+    let odd: Vec<_> = odd.iter().map(|row| (row.kind.name(), row.side, row.count, row.detail.as_str())).collect();
+    assert_eq!(
+        odd,
+        [
+            ("icmp_fragmentation_needed", Some(Side::Server), 2, "10.9.9.9 about sequence number 501, MTU 1400 bytes"),
+            ("icmp_time_exceeded", Some(Side::Client), 1, "10.9.9.9 about sequence number 101"),
+        ]
+    );
 }

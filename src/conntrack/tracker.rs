@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
+use super::apart::{self, Apart, Beginning, Place, Says};
 use super::ended::{Closed, Ended, Teller};
 use super::flow::Flow;
 use super::head::{Chunk, Head, IN_CHUNK, Key};
@@ -42,6 +43,7 @@ pub struct Tracker {
     chunks: Slab<Chunk>,
     unpacked: Slab<Option<Box<Flow>>>,
     tunnels: HashMap<u32, Tunnel>,
+    apart: Apart,
     /// By second of packet time: flows to look at then, each with the low bits of its first ordinal.
     due: BTreeMap<i64, Vec<(u32, u32)>>,
     /// Entries of `due`.
@@ -73,6 +75,7 @@ impl Tracker {
             chunks: Slab::new(),
             unpacked: Slab::new(),
             tunnels: HashMap::new(),
+            apart: Apart::default(),
             due: BTreeMap::new(),
             entries: 0,
             ended: Ended::default(),
@@ -125,13 +128,84 @@ impl Tracker {
     fn feed_one(&mut self, addressed: &Addressed, wanted: &Wanted) {
         let heads = &self.heads;
         match self.index.find(wanted.hash, |number| heads.get(number).is_of(&wanted.key)) {
+            Some(number) if heads.get(number).is(Head::SPLIT) => self.feed_split(addressed, wanted),
             Some(number) => self.feed_known(number, addressed, wanted),
-            None => self.begin(addressed, wanted),
+            None => {
+                self.begin(addressed, wanted);
+            }
         }
     }
 
-    /// The first segment of a flow.
-    fn begin(&mut self, addressed: &Addressed, wanted: &Wanted) {
+    /// The 4-tuple has several flows: those that are apart have their places, one has all others.
+    #[cold]
+    fn feed_split(&mut self, addressed: &Addressed, wanted: &Wanted) {
+        let Self { heads, apart, index, .. } = self;
+        let way = direction(wanted.down);
+        let of_key = |number| heads.get(number).is_of(&wanted.key);
+        let own = index.find(wanted.hash, |number| of_key(number) && apart.owns(number, addressed, way));
+        match own.or_else(|| index.find(wanted.hash, |number| of_key(number) && !apart.has(number))) {
+            Some(number) => self.feed_known(number, addressed, wanted),
+            None => {
+                let number = self.begin(addressed, wanted);
+                self.heads.get_mut(number).mark(Head::SPLIT);
+            }
+        }
+    }
+
+    /// A SYN of a flow's 4-tuple: does it begin a flow of its own, because it was seen elsewhere?
+    #[cold]
+    fn is_elsewhere(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) -> bool {
+        let head = *self.heads.get(number);
+        if self.config.ignore_vlan || head.is(Head::SEVERAL_PLACES) {
+            return false;
+        }
+        let beginning = match self.unpacked_flow(&head) {
+            Some(flow) => flow.beginning(),
+            None => {
+                let vlan = self.chunks.get(head.last).vlan.checked_sub(1);
+                let place = Place::of(vlan, self.tunnels.get(&number).copied());
+                if place == Place::of(addressed.vlan, addressed.tunnel) {
+                    return false;
+                }
+                self.read(number);
+                let first = self.scratch.first().filter(|first| first.flags().is_bare_syn());
+                first.map(|first| Beginning { place, direction: first.direction(), iss: first.seq() })
+            }
+        };
+        match beginning.map(|beginning| beginning.compare(addressed, direction(wanted.down))) {
+            Some(Says::SeveralPlaces) => self.heads.get_mut(number).mark(Head::SEVERAL_PLACES),
+            Some(Says::Elsewhere) => return true,
+            Some(Says::Nothing) | None => {}
+        }
+        false
+    }
+
+    /// Begins a flow apart from those of its 4-tuple, one of which is `number`; not if there are too many already.
+    #[cold]
+    fn begin_apart(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) -> bool {
+        let mut same = 0;
+        let heads = &self.heads;
+        self.index.find(wanted.hash, |number| {
+            same += usize::from(heads.get(number).is_of(&wanted.key));
+            false
+        });
+        if same >= apart::MOST {
+            return false;
+        }
+        self.heads.get_mut(number).mark(Head::SPLIT);
+        let place = Place::of(addressed.vlan, addressed.tunnel);
+        let (direction, iss) = (direction(wanted.down), addressed.segment.seq);
+        let own = self.begin(addressed, wanted);
+        // What is worth least may have had to go; it was not this one, which is the newest, unless there is room for none.
+        if self.heads.get(own).is_of(&wanted.key) {
+            self.heads.get_mut(own).mark(Head::SPLIT);
+            self.apart.insert(own, Beginning { place, direction, iss });
+        }
+        true
+    }
+
+    /// The first segment of a flow. Returns its number.
+    fn begin(&mut self, addressed: &Addressed, wanted: &Wanted) -> u32 {
         let seg = &addressed.segment;
         self.ended.starts.push(seg.ordinal);
         let number = self.heads.insert(Head::new(wanted.key, seg));
@@ -140,6 +214,7 @@ impl Tracker {
         if self.heads.len() > self.config.max_connections || self.bytes() > self.config.max_bytes {
             self.shed(seg.ts);
         }
+        number
     }
 
     /// The head is there and holds nothing yet.
@@ -171,6 +246,12 @@ impl Tracker {
         let seg = &addressed.segment;
         if seg.flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
             self.look_at(number, seg.ts);
+        }
+        if seg.flags.is_bare_syn()
+            && self.is_elsewhere(number, addressed, wanted)
+            && self.begin_apart(number, addressed, wanted)
+        {
+            return;
         }
         if !self.append(number, seg, wanted.down) {
             self.unpack(number);
@@ -301,7 +382,11 @@ impl Tracker {
         if begins_anew {
             self.unpacked.remove(at);
             let head = self.heads.get_mut(number);
+            let split = head.is(Head::SPLIT);
             *head = Head::new(head.key(), &addressed.segment);
+            if split {
+                head.mark(Head::SPLIT);
+            }
             self.begin_in(number, addressed, wanted);
         }
     }
@@ -418,6 +503,9 @@ impl Tracker {
             let closed = self.closed(number, finish);
             self.ended.push(closed, &self.scratch);
             self.free_chunks(number);
+        }
+        if head.is(Head::SPLIT) {
+            self.apart.remove(number);
         }
         self.index.remove(head.key().hash(&self.seeds), number);
         self.heads.remove(number);

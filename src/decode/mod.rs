@@ -7,6 +7,8 @@
 pub mod fragments;
 pub mod skip;
 
+mod guess;
+mod host;
 mod icmp;
 mod link;
 mod mpls;
@@ -14,10 +16,12 @@ mod network;
 mod options;
 mod ppp;
 mod straight;
+mod tags;
 mod transport;
 mod tunnel;
 mod view;
 mod walk;
+mod wan;
 mod wireless;
 
 #[cfg(test)]
@@ -57,9 +61,10 @@ impl Walk {
         }
         match layer {
             Layer::Link(number) => link::enter(self, number, view),
-            Layer::Ethernet => link::ethernet(view),
-            Layer::EtherType(ether_type) => link::ether_type(self, ether_type, view),
+            Layer::Ethernet => link::ethernet(self, view),
+            Layer::EtherType(ether_type) => tags::ether_type(self, ether_type, view),
             Layer::Llc => link::llc(view),
+            Layer::FrameRelay => wan::frame_relay(view),
             Layer::Ppp => ppp::ppp(view),
             Layer::Ip => network::ip(self, view),
             Layer::Protocol(number) => network::protocol(self, number, view),
@@ -162,15 +167,15 @@ impl Decoder {
         let end = walk.run(layer, view)?;
         match (end, walk.ip) {
             (Next::Tcp(view), Some(ip)) => transport::segment(walk, &ip, view, stamp, self.verify_checksums),
-            (Next::Quote(view, unreachable), _) => {
+            (Next::Quote(view, why), Some(outer)) => {
                 let (ip, tcp) = quoted(view).ok_or(Skip::Icmp)?;
-                icmp::undelivered(&ip, tcp, unreachable, stamp).map(Found::Undelivered)
+                icmp::undelivered(&ip, tcp, outer.src, why, stamp).map(Found::Undelivered)
             }
             (Next::Piece(piece), Some(ip)) => {
                 let between = Between { src: ip.src, dst: ip.dst, vlan: walk.vlan, tunnel: walk.tunnel };
                 self.pool.add(piece, between, ip.len, stamp.ts).map(Found::Datagram).ok_or(Skip::Fragment)
             }
-            (Next::Tcp(_) | Next::Piece(_) | Next::Layer(..), _) => Err(Skip::NotIp),
+            (Next::Tcp(_) | Next::Piece(_) | Next::Quote(..) | Next::Layer(..), _) => Err(Skip::NotIp),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! IP. In: an IPv4 or IPv6 packet. Out: its addresses, and the view of its payload without padding; or a fragment.
 //!
-//! RFC 791, RFC 8200; jumbograms RFC 2675; AH RFC 4302; home addresses RFC 6275; segment routing RFC 8754. Lengths: no more than
+//! RFC 791, RFC 8200; jumbograms RFC 2675; AH RFC 4302; home addresses and mobility RFC 6275; segment routing RFC 8754; HIP RFC 7401;
+//! shim6 RFC 5533; EtherIP RFC 3378; Ethernet RFC 8986. Lengths: no more than
 //! the frame has, even where a header claims more. A wrong header checksum is no reason to skip: cards compute it late.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -29,9 +30,16 @@ const AH: u8 = 51;
 const ICMP: u8 = 1;
 const ICMP_V6: u8 = 58;
 const DESTINATION_OPTIONS: u8 = 60;
+const MOBILE: u8 = 55;
 const IPIP: u8 = 94;
+const ETHER_IP: u8 = 97;
 const IPCOMP: u8 = 108;
+const L2TP: u8 = 115;
+const MOBILITY: u8 = 135;
 const MPLS: u8 = 137;
+const HOST_IDENTITY: u8 = 139;
+const SHIM: u8 = 140;
+const ETHERNET: u8 = 143;
 
 /// Either version. The version field decides, not what announced the packet.
 pub(super) fn ip<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
@@ -110,12 +118,18 @@ pub(super) fn protocol<'a>(walk: &mut Walk, number: u8, view: View<'a>) -> Step<
         UDP => udp(view),
         ICMP if !is_v6 => icmp::v4(view),
         ICMP_V6 if is_v6 => icmp::v6(view),
-        HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS if is_v6 => extension(walk, number, view),
+        HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM if is_v6 => {
+            extension(walk, number, view)
+        }
         FRAGMENT if is_v6 => fragment_header(view),
         AH => authentication(walk, view),
         IPV4 | IPV6 | IPIP => opened(walk, TunnelKind::IpInIp, None, Layer::Ip, view),
         GRE => tunnel::gre(walk, view),
         MPLS => mpls::labels(walk, view),
+        L2TP => tunnel::l2tp_v3(walk, view),
+        ETHER_IP => opened(walk, TunnelKind::EtherIp, None, Layer::Ethernet, view.skip(2, Part::Tunnel)?),
+        ETHERNET => opened(walk, TunnelKind::EtherIp, None, Layer::Ethernet, view),
+        MOBILE if !is_v6 => minimal(walk, view),
         ESP => Err(Skip::Encrypted),
         IPCOMP => Err(Skip::Compressed),
         ICMP | ICMP_V6 => Err(Skip::Icmp),
@@ -134,7 +148,7 @@ fn udp(view: View<'_>) -> Step<'_> {
     go(Layer::Udp(tunnel), view.skip(header_len, Part::Tunnel)?)
 }
 
-/// Hop-by-hop options, routing and destination options of IPv6.
+/// Hop-by-hop options, routing and destination options of IPv6, and the headers of mobility, HIP and shim6, which are built alike.
 fn extension<'a>(walk: &mut Walk, number: u8, view: View<'a>) -> Step<'a> {
     let header = Ipv6RawExtHeaderSlice::from_slice(view.bytes()).map_err(|_| view.short(Part::Ip))?;
     let body = header.payload();
@@ -224,11 +238,24 @@ fn fragment_header(view: View<'_>) -> Step<'_> {
 /// A fragment, if its datagram may turn out to hold a TCP segment.
 fn piece(piece: Piece<'_>) -> Step<'_> {
     match piece.protocol {
-        TCP | UDP | IPV4 | IPV6 | GRE | AH | IPIP | MPLS | HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | FRAGMENT => {
-            Ok(Next::Piece(piece))
-        }
+        TCP | UDP | IPV4 | IPV6 | GRE | AH | IPIP | MPLS | L2TP | ETHER_IP | ETHERNET | MOBILE | HOP_BY_HOP
+        | ROUTING | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM | FRAGMENT => Ok(Next::Piece(piece)),
         _ => Err(Skip::Fragment),
     }
+}
+
+/// Minimal encapsulation (RFC 2004): the addresses that the IP header had before.
+fn minimal<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
+    const HAS_SOURCE: u8 = 0x80;
+    let (&[protocol, flags, _, _, ref dst @ ..], mut rest) = view.take::<8>(Part::Tunnel)?;
+    if let Some(ip) = &mut walk.ip {
+        ip.dst = IpAddr::from(*dst);
+        if flags & HAS_SOURCE != 0 {
+            let (&src, behind) = rest.take::<4>(Part::Tunnel)?;
+            (ip.src, rest) = (IpAddr::from(src), behind);
+        }
+    }
+    opened(walk, TunnelKind::IpInIp, None, Layer::Protocol(protocol), rest)
 }
 
 /// What an authentication header protects, in clear.

@@ -1,5 +1,6 @@
 //! Serial links. In: PPP (RFC 1661, 1662), PPPoE (RFC 2516) or Cisco HDLC. Out: the view behind the header and what begins there.
 
+use super::guess;
 use super::skip::Skip;
 use super::view::{Part, View};
 use super::walk::{Layer, Step, Walk, go, opened};
@@ -45,9 +46,36 @@ pub(super) fn ppp(view: View<'_>) -> Step<'_> {
     match protocol {
         0x0021 | 0x0057 => go(Layer::Ip, rest),
         0x0281 | 0x0283 => go(Layer::EtherType(0x8847), rest),
+        0x0031 => bridged(rest),
+        0x003d => multilink(rest),
         // Van Jacobson's compressed TCP headers and what CCP (RFC 1962) negotiated, MPPE among it.
         0x002d | 0x002f | 0x00fb | 0x00fd => Err(Skip::Compressed),
         0x0053 | 0x0055 => Err(Skip::Encrypted),
         _ => Err(Skip::NotIp),
     }
+}
+
+/// A bridged frame (RFC 3518): flags with the count of padding bytes at its end, the kind of frame, perhaps a LAN's number.
+fn bridged(view: View<'_>) -> Step<'_> {
+    const LAN: u8 = 0x20;
+    const PADDING: u8 = 0x0f;
+    const IEEE_802_3: u8 = 1;
+    let (&[flags, kind], rest) = view.take::<2>(Part::Link)?;
+    if kind != IEEE_802_3 {
+        return Err(Skip::NotIp);
+    }
+    let rest = if flags & LAN != 0 { rest.skip(4, Part::Link)? } else { rest };
+    go(Layer::Ethernet, rest.trim(rest.real().saturating_sub(usize::from(flags & PADDING))))
+}
+
+/// One link's part of a frame (RFC 1990), which is all of it if it has both marks. The sequence number takes three bytes, unless two
+/// were agreed on: then the frame would begin a byte or two earlier.
+fn multilink(view: View<'_>) -> Step<'_> {
+    const WHOLE: u8 = 0xc0;
+    let (&[marks, ..], _) = view.take::<2>(Part::Link)?;
+    if marks & WHOLE != WHOLE {
+        return Err(Skip::Fragment);
+    }
+    let short = view.skip(2, Part::Link)?;
+    go(Layer::Ppp, if guess::is_ppp(short) { short } else { view.skip(4, Part::Link)? })
 }

@@ -20,19 +20,23 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// A UDP datagram that is no tunnel known to finwait.
+    /// A UDP datagram that is no tunnel known to finwait: tunnels are told by their registered port, on no other.
     Udp = "udp",
     /// An ICMP or ICMPv6 message that quotes no TCP header or reports no failed delivery.
     Icmp = "icmp",
-    /// An IP packet of another protocol.
+    /// An ICMP or ICMPv6 error that quotes a TCP segment. It is told to the connection that it quotes, if the run has that.
+    IcmpError = "icmp_error",
+    /// An IP packet of another protocol. IP that a TCP stream carries (STT, SOCKS, a VPN over TCP) is that stream's data.
     OtherProtocol = "other_protocol",
     /// ARP or reverse ARP.
     Arp = "arp",
     /// Neither IP nor ARP, management frames of a link included.
     NotIp = "not_ip",
-    /// A fragment that did not complete its datagram: kept for reassembly, or of no use to it.
+    /// A fragment that did not complete its datagram: kept for reassembly, or of no use to it. Pieces of frames (802.11, PPP multilink,
+    /// CAPWAP, preempted Ethernet) are counted here and not put together.
     Fragment = "fragment",
-    /// In clear only up to here: ESP, MACsec, protected 802.11.
+    /// In clear only up to here: ESP, MACsec, protected 802.11, CAPWAP over DTLS, DOCSIS with privacy. Finwait takes no keys. ESP that
+    /// does not encrypt (RFC 2410) looks no different, and is not guessed at.
     Encrypted = "encrypted",
     /// Readable only after decompression: IPComp, compressed PPP.
     Compressed = "compressed",
@@ -52,7 +56,7 @@ reasons! {
     BadTunnel = "bad_tunnel",
     /// A TCP header with a data offset below 5, or fewer than 16 bytes behind the IP header.
     BadTcpHeader = "bad_tcp_header",
-    /// A link type that finwait cannot read.
+    /// A link type that finwait cannot read: Bluetooth, USB, IrDA, buses, and those left to users.
     UnknownLinkType = "unknown_link_type",
     /// More headers inside each other than finwait opens.
     TooDeep = "too_deep",

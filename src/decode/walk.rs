@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::fragments::{Datagram, Piece};
 use super::skip::Skip;
 use super::view::View;
-use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered};
+use crate::tcp::segment::{Addressed, FrameId, Tunnel, TunnelKind, Undelivered, Why};
 use crate::time::Timestamp;
 
 /// Encapsulations inside each other that are opened.
@@ -30,6 +30,8 @@ pub(super) enum Layer {
     EtherType(u16),
     /// An IEEE 802.2 header.
     Llc,
+    /// A Frame Relay address.
+    FrameRelay,
     /// A PPP protocol field, perhaps behind address and control.
     Ppp,
     /// An IP header of either version.
@@ -50,6 +52,11 @@ pub(super) enum UdpTunnel {
     Teredo,
     L2tp,
     Mpls,
+    Gre,
+    GtpOld,
+    Lisp,
+    Capwap,
+    Tzsp,
 }
 
 impl UdpTunnel {
@@ -63,6 +70,11 @@ impl UdpTunnel {
             3544 => Self::Teredo,
             1701 => Self::L2tp,
             6635 => Self::Mpls,
+            4754 => Self::Gre,
+            3386 => Self::GtpOld,
+            4341 => Self::Lisp,
+            5247 => Self::Capwap,
+            37008 => Self::Tzsp,
             _ => return None,
         })
     }
@@ -76,8 +88,8 @@ pub(super) enum Next<'a> {
     Piece(Piece<'a>),
     /// The TCP header.
     Tcp(View<'a>),
-    /// An ICMP error's quotation of an IP packet, and whether it reports a destination as unreachable.
-    Quote(View<'a>, bool),
+    /// An ICMP error's quotation of an IP packet, and what it says of that.
+    Quote(View<'a>, Why),
 }
 
 /// Each layer's function.

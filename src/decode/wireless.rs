@@ -9,6 +9,19 @@ const FCS: usize = 4;
 
 /// A data frame in clear (IEEE 802.11 9.3.2). `padded`: the tap aligned the end of the header to four bytes.
 pub(super) fn ieee80211(view: View<'_>, padded: bool) -> Step<'_> {
+    let (&control, _) = view.take::<2>(Part::Link)?;
+    frame(control, view, padded)
+}
+
+/// A frame that an access point handed to its controller: some swap the two bytes of the frame control.
+pub(super) fn from_controller(view: View<'_>) -> Step<'_> {
+    let (&[first, second], _) = view.take::<2>(Part::Link)?;
+    let is_data = |byte: u8| byte & 0x0f == 0x08;
+    let swapped = !is_data(first) && is_data(second);
+    frame(if swapped { [second, first] } else { [first, second] }, view, false)
+}
+
+fn frame([kind, flags]: [u8; 2], view: View<'_>, padded: bool) -> Step<'_> {
     const DATA: u8 = 2;
     const NO_DATA: u8 = 0x40;
     const QOS: u8 = 0x80;
@@ -18,7 +31,6 @@ pub(super) fn ieee80211(view: View<'_>, padded: bool) -> Step<'_> {
     const ORDER: u8 = 0x80;
     const AGGREGATED: u8 = 0x80;
 
-    let (&[kind, flags], _) = view.take::<2>(Part::Link)?;
     if kind & 0x03 != 0 || kind >> 2 & 0x03 != DATA || kind & NO_DATA != 0 {
         return Err(Skip::NotIp);
     }

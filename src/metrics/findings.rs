@@ -21,6 +21,9 @@ use finding::{Case, Gathered};
 pub use finding::{Finding, Severity};
 use half_open::HalfOpen;
 
+/// The word under which packets are counted that are ICMP errors about segments.
+const ICMP_ERROR: &str = "icmp_error";
+
 /// The part of the findings that is not told by listener; [`concern`] has that.
 #[derive(Clone, Debug, Default)]
 pub struct Suspicions {
@@ -82,6 +85,7 @@ impl Suspicions {
 pub fn findings(told: &[Finding], summary: &Summary) -> Vec<Finding> {
     let mut out = Vec::new();
     tap(&mut out, summary);
+    strangers(&mut out, told, summary);
     out.extend_from_slice(told);
     // A kind's findings stay together, in the order they were told.
     let mut weight: HashMap<(Severity, &'static str), u64> = HashMap::new();
@@ -125,6 +129,24 @@ fn tap(out: &mut Vec<Finding>, summary: &Summary) {
             count: summary.evictions,
             frames: Vec::new(),
         });
+    }
+}
+
+/// ICMP errors that reached no connection: those that the connections do not tell of.
+fn strangers(out: &mut Vec<Finding>, told: &[Finding], summary: &Summary) {
+    use AnomalyKind as K;
+    let kinds = [K::IcmpUnreachable, K::IcmpFragmentationNeeded, K::IcmpTimeExceeded, K::IcmpHeaderProblem];
+    let about = |finding: &&Finding| kinds.iter().any(|kind| kind.name() == finding.kind);
+    let known: u64 = told.iter().filter(about).map(|finding| finding.count).sum();
+    let all = summary.skipped.iter().find(|reason| reason.0 == ICMP_ERROR).map_or(0, |reason| reason.1);
+    let count = all.saturating_sub(known);
+    if count > 0 {
+        let text = format!(
+            "{} of no connection here: addresses translated on the way, or segments that the tap did not see",
+            many(count, "ICMP error")
+        );
+        let kind = "icmp_unmatched";
+        out.push(Finding { severity: Severity::Notice, kind, subject: "path".into(), text, count, frames: Vec::new() });
     }
 }
 
@@ -274,6 +296,16 @@ fn meaning(kind: AnomalyKind) -> Option<(Severity, &'static str, &'static str)> 
         K::PawsRejected => (Notice, "TCP", "× a segment too old by its timestamp (PAWS)"),
         K::OutOfWindow => (Notice, "TCP", "× data or a FIN from far outside the window: stale or forged"),
         K::SplitHandshake => (Notice, "TCP", "× a handshake in four packets"),
+        K::IcmpUnreachable => (Notice, "path", "× an ICMP error: a segment's destination is unreachable"),
+        K::IcmpFragmentationNeeded => (
+            Serious,
+            "path",
+            "× an ICMP error: a segment was longer than the path's MTU; its sender must send shorter ones",
+        ),
+        K::IcmpTimeExceeded => {
+            (Notice, "path", "× an ICMP error: a segment was forwarded too often; traceroute, or a loop")
+        }
+        K::IcmpHeaderProblem => (Notice, "path", "× an ICMP error: a segment's IP header was not understood"),
         K::KeepAlive | K::RoleFlipped => return None,
     })
 }

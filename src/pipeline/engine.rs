@@ -10,7 +10,7 @@ use super::shards::{Shards, Tick};
 use super::sink::Sink;
 use crate::capture::Packet;
 use crate::conntrack::tracker::Config;
-use crate::decode::skip::SkipCounts;
+use crate::decode::skip::{Skip, SkipCounts};
 use crate::decode::{Decoded, Decoder};
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
@@ -28,6 +28,8 @@ pub struct Options {
     pub time_wait: Span,
     /// TCP checksums are verified.
     pub verify_checksums: bool,
+    /// VLAN and tunnel ids never separate connections of one 4-tuple.
+    pub ignore_vlan: bool,
     /// Width of the buckets of the tables over time; `None`: chosen so that there are at most 600.
     pub bucket: Option<Span>,
     /// The ports that clients choose from.
@@ -78,7 +80,7 @@ impl<S: Sink + 'static> Engine<S> {
     ///
     /// When the system gives no thread.
     pub fn start(options: Options, sink: S, stream: bool) -> io::Result<Self> {
-        let config = Config { time_wait: options.time_wait, ..Config::default() };
+        let config = Config { time_wait: options.time_wait, ignore_vlan: options.ignore_vlan, ..Config::default() };
         let shards = Shards::start(options.threads, &config, sink, stream)?;
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;
@@ -125,7 +127,10 @@ impl<S: Sink + 'static> Engine<S> {
                 *segments += 1;
                 shards.segment(addressed);
             }
-            Decoded::Undelivered(icmp) => shards.undelivered(&icmp),
+            Decoded::Undelivered(icmp) => {
+                skipped.add(Skip::IcmpError);
+                shards.undelivered(&icmp);
+            }
             Decoded::Skip(skip) => skipped.add(skip),
         });
         self.shards.settle();
@@ -188,6 +193,7 @@ impl<S: Sink + 'static> Engine<S> {
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("port_range", self.options.port_range.to_string()));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
+        options.push(("ignore_vlan", self.options.ignore_vlan.to_string()));
         options.extend(self.options.period.told());
         options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
         let summary = Summary {

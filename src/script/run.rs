@@ -12,7 +12,7 @@ use crate::metrics::folds::{Asked, Folds, Told};
 use crate::metrics::rows::{ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, ListenerQueueRow, ListenerRow};
 use crate::metrics::time_wait::{self, Finish};
 use crate::tcp::connection::Connection;
-use crate::tcp::segment::{Addressed, HostPort, Segment, Undelivered};
+use crate::tcp::segment::{Addressed, HostPort, Segment, Undelivered, Why};
 use crate::tcp::state::{Evidence, Side, State};
 use crate::time::{Span, Timestamp};
 
@@ -46,7 +46,15 @@ fn passing(script: &Script, line: &Line, ends: Ends) -> Option<Passing> {
         segment,
     };
     let icmp = |Addressed { src, dst, segment: Segment { ts, frame, seq, .. }, .. }| {
-        Passing::Undelivered(Undelivered { ts, frame, src, dst, seq, unreachable: true })
+        Passing::Undelivered(Undelivered {
+            ts,
+            frame,
+            src,
+            dst,
+            seq,
+            from: dst.ip,
+            why: Why::Unreachable { what: Some("host") },
+        })
     };
     line.packet.map(|packet| Passing::Segment(addressed(packet))).or(line.undelivered.map(addressed).map(icmp))
 }

@@ -44,6 +44,14 @@ words! {
         OutOfWindow = "out_of_window",
         /// A handshake in four packets.
         SplitHandshake = "split_handshake",
+        /// An ICMP error says that a segment's destination cannot be reached.
+        IcmpUnreachable = "icmp_unreachable",
+        /// An ICMP error says that a segment was too long for a link on the way and may not be cut: what path MTU discovery lives on.
+        IcmpFragmentationNeeded = "icmp_fragmentation_needed",
+        /// An ICMP error says that a segment was forwarded too often.
+        IcmpTimeExceeded = "icmp_time_exceeded",
+        /// An ICMP error says that a segment's IP header was not understood.
+        IcmpHeaderProblem = "icmp_header_problem",
         /// The roles were guessed wrong at first.
         RoleFlipped = "role_flipped",
     }

@@ -198,7 +198,7 @@ impl Segment {
 pub struct Tunnel {
     /// The outermost encapsulation that was opened.
     pub kind: TunnelKind,
-    /// VNI, GRE key, GTP TEID or MPLS label, where the encapsulation has one.
+    /// VNI, GRE key, GTP TEID, MPLS label, session, service or path, where the encapsulation has one.
     pub id: Option<u32>,
 }
 
@@ -218,6 +218,13 @@ pub enum TunnelKind {
     Ah,
     Teredo,
     L2tp,
+    EtherIp,
+    Lisp,
+    Capwap,
+    Tzsp,
+    Pbb,
+    Trill,
+    Nsh,
 }
 
 impl TunnelKind {
@@ -236,6 +243,13 @@ impl TunnelKind {
             Self::Ah => "ah",
             Self::Teredo => "teredo",
             Self::L2tp => "l2tp",
+            Self::EtherIp => "etherip",
+            Self::Lisp => "lisp",
+            Self::Capwap => "capwap",
+            Self::Tzsp => "tzsp",
+            Self::Pbb => "pbb",
+            Self::Trill => "trill",
+            Self::Nsh => "nsh",
         }
     }
 }
@@ -279,8 +293,29 @@ pub struct Undelivered {
     pub dst: HostPort,
     /// The quoted segment's sequence number.
     pub seq: SeqNum,
-    /// Destination unreachable, in any of its codes but "fragmentation needed"; not time exceeded or the like.
-    pub unreachable: bool,
+    /// Who says so: a router on the way, or the host itself.
+    pub from: IpAddr,
+    /// Why it could not be delivered.
+    pub why: Why,
+}
+
+/// Why a segment could not be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Destination unreachable, in any of its codes but "fragmentation needed".
+    Unreachable {
+        /// Such as `port` or `host prohibited`; `None` for a code that has no name.
+        what: Option<&'static str>,
+    },
+    /// It is longer than the next link carries, and may not be cut (RFC 1191, RFC 8201).
+    TooBig {
+        /// The bytes of an IP packet that the next link carries; `None` where an old router does not say.
+        mtu: Option<u32>,
+    },
+    /// It was forwarded too often, or a fragment of it is missing.
+    TimeExceeded,
+    /// Its IP header has a field or an option that was not understood.
+    HeaderProblem,
 }
 
 #[cfg(test)]

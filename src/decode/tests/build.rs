@@ -122,6 +122,42 @@ pub(super) fn wifi(control: [u8; 2], rest: &[u8]) -> Vec<u8> {
     [&control[..], &[0; 22], rest].concat()
 }
 
+/// Cisco's ISL around a frame, in a VLAN.
+pub(super) fn isl(id: u16, frame: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x01, 0x00, 0x0c, 0x00, 0x00, 0x00, 2, 0, 0, 0, 0, 2];
+    bytes.extend(be16(frame.len() + 18));
+    bytes.extend([0xaa, 0xaa, 3, 0, 0, 0x0c]);
+    bytes.extend((id << 1).to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(frame);
+    bytes.extend([9; 4]);
+    bytes
+}
+
+/// A frame with a switch's tag between its addresses and its type.
+pub(super) fn tagged(tag: &[u8], ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2][..], tag, &ether_type.to_be_bytes(), payload].concat()
+}
+
+/// PKTAP's header of 108 bytes, before a packet of a link type.
+pub(super) fn pktap(link: u8) -> Vec<u8> {
+    let mut bytes = vec![108, 0, 0, 0, 1, 0, 0, 0, link, 0, 0, 0];
+    bytes.extend(b"en0");
+    bytes.resize(108, 0);
+    bytes
+}
+
+/// An ERF record, with the extension headers and the packet behind it.
+pub(super) fn erf(kind: u8, extensions: &[u8], packet: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 0, 0, 0, 0, 0, 0x60, kind, 4];
+    bytes.extend(be16(16 + extensions.len() + packet.len()));
+    bytes.extend([0, 0]);
+    bytes.extend(be16(packet.len()));
+    bytes.extend(extensions);
+    bytes.extend(packet);
+    bytes
+}
+
 /// Radiotap with a timestamp and a flags field.
 pub(super) fn radiotap(flags: u8, frame: &[u8]) -> Vec<u8> {
     [&[0, 0, 17, 0, 3, 0, 0, 0][..], &[9; 8], &[flags], frame].concat()

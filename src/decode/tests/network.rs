@@ -3,6 +3,7 @@
 use super::build::*;
 use super::{ETHERNET, Kind, RAW_IP, assert_is_hello, feed, segment_of, skip_of, skip_of_cut, undelivered_of};
 use crate::decode::{Decoded, Decoder, Skip};
+use crate::tcp::segment::Why;
 
 pub(super) fn kinds() -> Vec<Kind> {
     let pad = |next: u8| [next, 0, 1, 4, 0, 0, 0, 0];
@@ -171,20 +172,46 @@ fn icmp_errors_tell_which_segment_was_not_delivered() {
     let error = |kind: u8, code: u8| [&[kind, code, 0, 0, 0, 0, 0, 0][..], &quote].concat();
     let port = undelivered_of(&ipv4(1, &error(3, 3)));
     assert_eq!((port.src.to_string(), port.dst.to_string()), ("192.0.2.1:40000".into(), "192.0.2.2:80".into()));
-    assert_eq!((port.seq.raw(), port.unreachable, port.ts.as_nanos()), (SEQ, true, 9));
-    for (kind, code, unreachable) in [(3, 0, true), (3, 4, false), (3, 13, true), (11, 0, false), (12, 0, false)] {
-        assert_eq!(undelivered_of(&ipv4(1, &error(kind, code))).unreachable, unreachable, "{kind}/{code}");
+    assert_eq!((port.seq.raw(), port.ts.as_nanos(), port.from.to_string()), (SEQ, 9, "192.0.2.1".into()));
+    let unreachable = |what| Why::Unreachable { what };
+    for (kind, code, why) in [
+        (3, 0, unreachable(Some("network"))),
+        (3, 3, unreachable(Some("port"))),
+        (3, 4, Why::TooBig { mtu: None }),
+        (3, 13, unreachable(Some("prohibited"))),
+        (3, 99, unreachable(None)),
+        (11, 0, Why::TimeExceeded),
+        (12, 0, Why::HeaderProblem),
+    ] {
+        assert_eq!(undelivered_of(&ipv4(1, &error(kind, code))).why, why, "{kind}/{code}");
     }
-    assert_eq!(skip_of(RAW_IP, &ipv4(1, &error(5, 0))), Skip::Icmp);
+    let too_big = [&[3, 4, 0, 0, 0, 0, 0x05, 0x78][..], &quote].concat();
+    assert_eq!(undelivered_of(&ipv4(1, &too_big)).why, Why::TooBig { mtu: Some(1400) });
+    for kind in [4, 5] {
+        assert_eq!(skip_of(RAW_IP, &ipv4(1, &error(kind, 0))), Skip::Icmp);
+    }
+}
+
+#[test]
+fn icmp_errors_are_found_in_tunnels() {
+    let error = ipv4(1, &[&[3, 4, 0, 0, 0, 0, 0x05, 0x78][..], &ipv4(6, &tcp()[..8])].concat());
+    let inner = eth(0x8100, &vlan(7, 0x0800, &error));
+    let undelivered = undelivered_of(&ipv4(17, &udp(4789, &[&[8, 0, 0, 0, 0, 0, 42, 0], &inner[..]].concat())));
+    assert_eq!((undelivered.why, undelivered.seq.raw()), (Why::TooBig { mtu: Some(1400) }, SEQ));
 }
 
 #[test]
 fn icmp_v6_errors_quote_behind_extension_headers() {
     let quote = ipv6(60, &[&[6, 0, 1, 4, 0, 0, 0, 0][..], &tcp()].concat());
-    for (kind, unreachable) in [(1, true), (2, false), (3, false), (4, false)] {
-        let error = [&[kind, 0, 0, 0, 0, 0, 0, 0][..], &quote].concat();
+    for (kind, why) in [
+        (1, Why::Unreachable { what: Some("port") }),
+        (2, Why::TooBig { mtu: Some(1280) }),
+        (3, Why::TimeExceeded),
+        (4, Why::HeaderProblem),
+    ] {
+        let error = [&[kind, 4, 0, 0, 0, 0, 5, 0][..], &quote].concat();
         let undelivered = undelivered_of(&ipv6(58, &error));
-        assert_eq!((undelivered.unreachable, undelivered.seq.raw()), (unreachable, SEQ));
+        assert_eq!((undelivered.why, undelivered.seq.raw()), (why, SEQ));
     }
 }
 

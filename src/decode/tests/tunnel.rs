@@ -106,6 +106,90 @@ pub(super) fn kinds() -> Vec<Kind> {
             None,
             "teredo",
         ),
+        ("GTP-U around Ethernet", RAW_IP, gtp(0x30, &[], &frame), None, "gtp 256"),
+        (
+            "GTP version 0",
+            RAW_IP,
+            over_udp(3386, &[&[0x1e, 0xff, 0, 45, 0, 1, 0, 77][..], &[0xff; 12], &v4].concat()),
+            None,
+            "gtp 77",
+        ),
+        ("GRE in UDP", RAW_IP, over_udp(4754, &gre(0x2000, 0x0800, &key, &v4)), None, "gre 99"),
+        (
+            "GRE around Frame Relay",
+            RAW_IP,
+            over_gre(gre(0, 0x6559, &[], &with(&[0x18, 0x41, 3, 0xcc], &v4))),
+            None,
+            "gre",
+        ),
+        (
+            "GRE around NSH",
+            RAW_IP,
+            over_gre(gre(0, 0x894f, &[], &with(&[0, 2, 2, 2, 0, 0, 5, 255], &v6))),
+            None,
+            "nsh 5",
+        ),
+        ("EoIP", RAW_IP, over_gre(gre(0x2001, 0x6400, &[0, 59, 7, 0], &frame)), None, "gre 7"),
+        (
+            "VXLAN-GPE around NSH",
+            RAW_IP,
+            over_udp(4790, &[&[0x0c, 0, 0, 4, 0, 1, 0, 0][..], &[0, 2, 2, 1, 0, 0, 5, 255], &v4].concat()),
+            None,
+            "vxlan 256",
+        ),
+        (
+            "VXLAN-GPE around MPLS",
+            RAW_IP,
+            over_udp(4790, &with(&[0x0c, 0, 0, 5, 0, 1, 0, 0], &label(16, true, &v4))),
+            None,
+            "vxlan 256",
+        ),
+        ("LISP", RAW_IP, over_udp(4341, &with(&[0xc0, 0, 0, 0, 0, 0, 0, 1], &v4)), None, "lisp"),
+        ("LISP with an instance", RAW_IP, over_udp(4341, &with(&[0x08, 0, 0, 0, 0, 0, 3, 1], &v6)), None, "lisp 3"),
+        ("CAPWAP", RAW_IP, over_udp(5247, &with(&[0, 0x10, 0x02, 0, 0, 0, 0, 0], &frame)), None, "capwap"),
+        (
+            "CAPWAP, the radio's own frame",
+            RAW_IP,
+            over_udp(5247, &with(&[0, 0x10, 0x03, 0, 0, 0, 0, 0], &wifi([8, 1], &snap(0x0800, &v4)))),
+            None,
+            "capwap",
+        ),
+        (
+            "CAPWAP, swapped frame control, radio's address",
+            RAW_IP,
+            over_udp(
+                5247,
+                &[
+                    &[0, 0x20, 0x03, 0x10, 0, 0, 0, 0][..],
+                    &[6, 1, 2, 3, 4, 5, 6, 0],
+                    &wifi([2, 0x88], &[&[0, 0], &snap(0x0800, &v4)[..]].concat()),
+                ]
+                .concat(),
+            ),
+            None,
+            "capwap",
+        ),
+        ("TZSP", RAW_IP, over_udp(37008, &with(&[1, 0, 0, 1, 0, 10, 1, 9, 1], &frame)), None, "tzsp"),
+        (
+            "TZSP around 802.11",
+            RAW_IP,
+            over_udp(37008, &with(&[1, 0, 0, 18, 1], &wifi([8, 1], &snap(0x0800, &v4)))),
+            None,
+            "tzsp",
+        ),
+        ("EtherIP", RAW_IP, ipv4(97, &with(&[0x30, 0], &frame)), None, "etherip"),
+        ("Ethernet over IPv6", RAW_IP, ipv6(143, &frame), None, "etherip"),
+        ("minimal encapsulation", RAW_IP, minimal(), None, "ipip"),
+        ("L2TPv3 around Ethernet", RAW_IP, ipv4(115, &with(&[0, 0, 0, 9], &frame)), None, "l2tp 9"),
+        (
+            "L2TPv3 with sublayer and cookie",
+            RAW_IP,
+            ipv4(115, &[&[0, 0, 0, 9][..], &[3; 8], &[0; 4], &frame].concat()),
+            None,
+            "l2tp 9",
+        ),
+        ("L2TPv3 around PPP", RAW_IP, ipv6(115, &with(&[0, 0, 0, 9, 0xff, 3, 0, 0x21], &v4)), None, "l2tp 9"),
+        ("L2TPv3 in UDP", RAW_IP, over_udp(1701, &with(&[0, 3, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4], &frame)), None, "l2tp 9"),
         ("L2TP", RAW_IP, over_udp(1701, &with(&[0, 2, 0, 3, 0, 4, 0xff, 3, 0, 0x21], &v4)), None, "l2tp 4"),
         (
             "L2TP with all fields",
@@ -121,6 +205,13 @@ pub(super) fn kinds() -> Vec<Kind> {
             "pseudowire with a control word",
             ETHERNET,
             eth(0x8847, &label(16, true, &with(&[0; 4], &frame))),
+            None,
+            "mpls 16",
+        ),
+        (
+            "pseudowire with an address that could begin IP",
+            ETHERNET,
+            eth(0x8847, &label(16, true, &with(&[0x44], &frame[1..]))),
             None,
             "mpls 16",
         ),
@@ -145,6 +236,26 @@ fn what_only_shares_a_tunnel_s_port_is_udp_or_bad() {
     assert_eq!(over_udp(3544, b"Hello"), Skip::Udp);
     assert_eq!(over_udp(4789, &[0; 30]), Skip::BadTunnel);
     assert_eq!(over_udp(6081, &[0x40; 30]), Skip::BadTunnel);
+}
+
+/// An IP header whose addresses are those of the tunnel's ends, and a header with the true ones.
+fn minimal() -> Vec<u8> {
+    let mut data = ipv4(55, &[&[6, 0x80, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1][..], &tcp()].concat());
+    data[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+    data
+}
+
+#[test]
+fn what_is_no_packet_behind_a_guess_is_skipped() {
+    assert_eq!(skip_of(RAW_IP, &ipv4(115, &[0; 30])), Skip::OtherProtocol);
+    assert_eq!(skip_of(RAW_IP, &ipv4(115, &[7; 60])), Skip::NotIp);
+    let over_udp = |port, data: &[u8]| skip_of(RAW_IP, &ipv4(17, &udp(port, data)));
+    assert_eq!(over_udp(4341, &[0; 20]), Skip::Udp);
+    assert_eq!(over_udp(5247, &[1, 0, 0, 0, 9, 9, 9, 9, 9]), Skip::Encrypted);
+    assert_eq!(over_udp(5247, &[0, 0x10, 2, 0x80, 0, 0, 0, 0]), Skip::Fragment);
+    assert_eq!(over_udp(5247, &[0, 0x10, 2, 0x08, 0, 0, 0, 0]), Skip::Udp);
+    assert_eq!(over_udp(37008, &[1, 4, 0, 0, 1]), Skip::Udp);
+    assert_eq!(over_udp(37008, &[1, 0, 0, 99, 1]), Skip::NotIp);
 }
 
 #[test]
