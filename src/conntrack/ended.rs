@@ -7,6 +7,7 @@ use super::config::Config;
 use super::flow::Flow;
 use super::key::{Direction, FlowKey};
 use super::packed::{Base, Packed};
+use super::usual::UsualTeller;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::tcp::segment::{Addressed, Tunnel};
@@ -88,13 +89,14 @@ impl Ended {
 /// Tells connections one after the other, in the same memory.
 pub struct Teller {
     config: Config,
+    usual: Box<UsualTeller>,
     flow: Option<Box<Flow>>,
 }
 
 impl Teller {
     /// For the connections of one run.
-    pub const fn new(config: Config) -> Self {
-        Self { config, flow: None }
+    pub fn new(config: Config) -> Self {
+        Self { config, usual: Box::default(), flow: None }
     }
 
     /// All that the tables say of a connection of `ended`.
@@ -104,13 +106,27 @@ impl Teller {
             Item::Closed(at) => &ended.closed[at as usize],
         };
         let segments = &ended.segments[closed.segments.clone()];
-        let (first, direction) = (closed.first(segments), segments[0].direction());
+        let first = closed.first(segments);
+        let Some(usual) = self.usual.report(&first, segments, &self.config, closed.finish) else {
+            return self.judge(closed, &first, segments);
+        };
+        debug_assert_eq!(
+            usual,
+            self.judge(closed, &first, segments),
+            "a usual connection was told otherwise than judged"
+        );
+        usual
+    }
+
+    /// Judges a connection segment by segment.
+    fn judge(&mut self, closed: &Closed, first: &Addressed, segments: &[Packed]) -> ConnectionReport {
+        let direction = segments[0].direction();
         let flow = match &mut self.flow {
             Some(flow) => {
-                flow.renew(&first, direction);
+                flow.renew(first, direction);
                 flow
             }
-            none => none.insert(Box::new(Flow::new(&first, direction))),
+            none => none.insert(Box::new(Flow::new(first, direction))),
         };
         for packed in &segments[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);

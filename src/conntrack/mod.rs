@@ -14,3 +14,4 @@ mod slab;
 #[cfg(test)]
 mod tests;
 pub mod tracker;
+mod usual;

@@ -25,6 +25,7 @@ pub mod tallies;
 pub mod teardown;
 pub mod time_wait;
 pub mod transfer;
+pub mod usual;
 
 #[cfg(test)]
 pub(crate) mod synthetic;
