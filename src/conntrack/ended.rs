@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::config::Config;
 use super::flow::Flow;
-use super::key::{Direction, FlowKey};
+use super::head::Key;
+use super::key::Direction;
 use super::packed::{Base, Packed};
 use super::usual::UsualTeller;
 use crate::metrics::rows::ConnectionReport;
@@ -15,7 +16,7 @@ use crate::tcp::segment::{Addressed, Tunnel};
 /// A connection that is over and has not been told: its segments stand in [`Ended`].
 #[derive(Clone, Debug)]
 pub struct Closed {
-    pub(super) key: FlowKey,
+    pub(super) key: Key,
     pub(super) first: Base,
     pub(super) vlan: Option<u16>,
     pub(super) tunnel: Option<Tunnel>,
@@ -65,10 +66,14 @@ impl Ended {
         self.closed.len() + self.reports.len()
     }
 
-    pub(super) fn push(&mut self, closed: Closed, segments: &[Packed]) {
-        let from = self.segments.len();
-        self.segments.extend_from_slice(segments);
-        self.closed.push(Closed { segments: from..self.segments.len(), ..closed });
+    /// Where segments of the next connection go.
+    pub(super) const fn segments(&mut self) -> &mut Vec<Packed> {
+        &mut self.segments
+    }
+
+    /// A connection whose segments were added.
+    pub(super) fn push(&mut self, closed: Closed) {
+        self.closed.push(closed);
     }
 
     /// The connections, in no order that means anything.
