@@ -1,6 +1,7 @@
 //! Time as the packets tell it: nanoseconds since the Unix epoch. Nothing here can read a clock.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Nanoseconds in a second.
 pub const NANOS_PER_SEC: i64 = 1_000_000_000;
@@ -8,45 +9,71 @@ pub const NANOS_PER_SEC: i64 = 1_000_000_000;
 /// An instant on the tap's clock, in nanoseconds since 1970-01-01 00:00:00 UTC.
 ///
 /// Range: the years 1678 to 2262; what lies outside is clamped when it is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(
+    /// Nanoseconds with the sign's bit turned, so that the order stays and the least of all is free: an `Option` of an instant takes no more room.
+    NonZeroU64,
+);
 
 impl Timestamp {
+    const SIGN: u64 = 1 << 63;
     /// The earliest instant that can be held.
-    pub const MIN: Self = Self(i64::MIN);
+    pub const MIN: Self = Self(NonZeroU64::MIN);
     /// The latest instant that can be held.
-    pub const MAX: Self = Self(i64::MAX);
+    pub const MAX: Self = Self(NonZeroU64::MAX);
 
-    /// From nanoseconds since the epoch.
+    /// From nanoseconds since the epoch, clamped at the ends of the range.
+    #[inline]
     pub const fn from_nanos(nanos: i64) -> Self {
-        Self(nanos)
+        match NonZeroU64::new(nanos as u64 ^ Self::SIGN) {
+            Some(turned) => Self(turned),
+            None => Self::MIN,
+        }
     }
 
     /// Nanoseconds since the epoch.
+    #[inline]
     pub const fn as_nanos(self) -> i64 {
-        self.0
+        (self.0.get() ^ Self::SIGN) as i64
     }
 
     /// `self` − `earlier`; negative when the capture's clock went back, clamped at the ends of the range.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Span {
-        Span(self.0.saturating_sub(earlier.0))
+        Span(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 
     /// The instant `span` later, clamped at the ends of the range.
+    #[inline]
     pub const fn plus(self, span: Span) -> Self {
-        Self(self.0.saturating_add(span.0))
+        Self::from_nanos(self.as_nanos().saturating_add(span.0))
     }
 
     /// The instant `span` before, clamped at the ends of the range.
+    #[inline]
     pub const fn minus(self, span: Span) -> Self {
-        Self(self.0.saturating_sub(span.0))
+        Self::from_nanos(self.as_nanos().saturating_sub(span.0))
+    }
+}
+
+/// The epoch.
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_nanos(0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.as_nanos()).finish()
     }
 }
 
 /// RFC 3339 in UTC with nine digits, as the CSV tables write it: `2026-01-02T03:04:05.000000006Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, in_day) = (self.0.div_euclid(86_400 * NANOS_PER_SEC), self.0.rem_euclid(86_400 * NANOS_PER_SEC));
+        let nanos = self.as_nanos();
+        let (days, in_day) = (nanos.div_euclid(86_400 * NANOS_PER_SEC), nanos.rem_euclid(86_400 * NANOS_PER_SEC));
         let (year, month, day) = civil_from_days(days);
         let (seconds, nanos) = (in_day / NANOS_PER_SEC, in_day % NANOS_PER_SEC);
         write!(
@@ -181,6 +208,9 @@ mod tests {
     fn arithmetic_is_clamped_at_the_ends() {
         assert_eq!(Timestamp::MAX.since(Timestamp::MIN).as_nanos(), i64::MAX);
         assert_eq!(Timestamp::MAX.plus(Span::from_secs(1)), Timestamp::MAX);
+        assert_eq!(Timestamp::from_nanos(i64::MIN), Timestamp::MIN);
+        assert!(Timestamp::MIN < Timestamp::from_nanos(-1) && Timestamp::from_nanos(-1) < Timestamp::default());
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
         assert_eq!(Span::from_secs(i64::MAX).as_nanos(), i64::MAX);
     }
 }

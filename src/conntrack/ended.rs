@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use super::config::Config;
 use super::flow::Flow;
-use super::key::{Direction, FlowKey};
+use super::head::Key;
+use super::key::Direction;
 use super::packed::{Base, Packed};
+use super::usual::UsualTeller;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::tcp::segment::{Addressed, Tunnel};
@@ -14,7 +16,7 @@ use crate::tcp::segment::{Addressed, Tunnel};
 /// A connection that is over and has not been told: its segments stand in [`Ended`].
 #[derive(Clone, Debug)]
 pub struct Closed {
-    pub(super) key: FlowKey,
+    pub(super) key: Key,
     pub(super) first: Base,
     pub(super) vlan: Option<u16>,
     pub(super) tunnel: Option<Tunnel>,
@@ -64,10 +66,14 @@ impl Ended {
         self.closed.len() + self.reports.len()
     }
 
-    pub(super) fn push(&mut self, closed: Closed, segments: &[Packed]) {
-        let from = self.segments.len();
-        self.segments.extend_from_slice(segments);
-        self.closed.push(Closed { segments: from..self.segments.len(), ..closed });
+    /// Where segments of the next connection go.
+    pub(super) const fn segments(&mut self) -> &mut Vec<Packed> {
+        &mut self.segments
+    }
+
+    /// A connection whose segments were added.
+    pub(super) fn push(&mut self, closed: Closed) {
+        self.closed.push(closed);
     }
 
     /// The connections, in no order that means anything.
@@ -88,13 +94,14 @@ impl Ended {
 /// Tells connections one after the other, in the same memory.
 pub struct Teller {
     config: Config,
+    usual: Box<UsualTeller>,
     flow: Option<Box<Flow>>,
 }
 
 impl Teller {
     /// For the connections of one run.
-    pub const fn new(config: Config) -> Self {
-        Self { config, flow: None }
+    pub fn new(config: Config) -> Self {
+        Self { config, usual: Box::default(), flow: None }
     }
 
     /// All that the tables say of a connection of `ended`.
@@ -104,13 +111,27 @@ impl Teller {
             Item::Closed(at) => &ended.closed[at as usize],
         };
         let segments = &ended.segments[closed.segments.clone()];
-        let (first, direction) = (closed.first(segments), segments[0].direction());
+        let first = closed.first(segments);
+        let Some(usual) = self.usual.report(&first, segments, &self.config, closed.finish) else {
+            return self.judge(closed, &first, segments);
+        };
+        debug_assert_eq!(
+            usual,
+            self.judge(closed, &first, segments),
+            "a usual connection was told otherwise than judged"
+        );
+        usual
+    }
+
+    /// Judges a connection segment by segment.
+    fn judge(&mut self, closed: &Closed, first: &Addressed, segments: &[Packed]) -> ConnectionReport {
+        let direction = segments[0].direction();
         let flow = match &mut self.flow {
             Some(flow) => {
-                flow.renew(&first, direction);
+                flow.renew(first, direction);
                 flow
             }
-            none => none.insert(Box::new(Flow::new(&first, direction))),
+            none => none.insert(Box::new(Flow::new(first, direction))),
         };
         for packed in &segments[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);

@@ -52,14 +52,14 @@ impl Key {
         (Self { low: words(low.ip), high: words(high.ip), ports, v6: true }, direction)
     }
 
-    /// The 4-tuple again.
-    pub fn flow_key(&self) -> FlowKey {
+    /// Its ends again, the lower one first.
+    pub fn ends(&self) -> [HostPort; 2] {
         let ip = |words: [u64; 2]| match self.v6 {
             true => IpAddr::V6(Ipv6Addr::from_bits(u128::from(words[0]) << 64 | u128::from(words[1]))),
             false => IpAddr::V4(Ipv4Addr::from_bits(words[1] as u32)),
         };
         let [low, high] = [self.ports >> 16, self.ports & 0xffff].map(|port| port as u16);
-        FlowKey::new(HostPort::new(ip(self.low), low), HostPort::new(ip(self.high), high)).0
+        [HostPort::new(ip(self.low), low), HostPort::new(ip(self.high), high)]
     }
 
     /// Both ends are the same.
@@ -135,14 +135,15 @@ impl Head {
         self.place |= 1 | if is_syn { Self::ONLY_SYNS } else { 0 };
     }
 
-    /// Is it of this 4-tuple?
+    /// Is it a flow of this 4-tuple?
     #[inline]
     pub fn is_of(&self, key: &Key) -> bool {
         let differ = |a: [u64; 2], b: [u64; 2]| (a[0] ^ b[0]) | (a[1] ^ b[1]);
-        let family = self.is(Self::V6) != key.v6;
+        let marks = Self::TAKEN | if key.v6 { Self::V6 } else { 0 };
         differ(self.low, key.low)
             | differ(self.high, key.high)
-            | u64::from((self.ports ^ key.ports) | u32::from(family))
+            | u64::from(self.ports ^ key.ports)
+            | (self.place & (Self::TAKEN | Self::V6) ^ marks)
             == 0
     }
 
@@ -224,7 +225,8 @@ mod tests {
             let (a, b) = text.split_once(' ').map(|(a, b)| (end(a), end(b))).unwrap();
             for (src, dst) in [(a, b), (b, a)] {
                 let (words, way) = Key::of(&src, &dst);
-                assert_eq!((words.flow_key(), way), FlowKey::new(src, dst));
+                let (key, expected) = FlowKey::new(src, dst);
+                assert_eq!((words.ends(), way), (key.ends(), expected));
                 assert_eq!(words.is_self(), a == b);
                 seen.push((words, words.hash(&[1, 2, 3, 4])));
             }

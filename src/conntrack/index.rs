@@ -9,7 +9,7 @@ const TABLES: usize = 256;
 const FIRST: usize = 16;
 
 /// A slot: tag in the high half, number + 1 in the low one; 0 is empty.
-type Slot = u64;
+pub type Slot = u64;
 
 /// Numbers by hash.
 #[derive(Debug)]
@@ -120,11 +120,10 @@ impl Index {
         &table.slots[table.home(tag(hash))]
     }
 
-    /// The number in the first slot that a lookup reads, if its tag is right: probably the one looked for.
+    /// The number in `home`, the first slot that a lookup of this hash reads, if its tag is right: probably the one looked for.
     #[inline]
-    pub fn guess(&self, hash: u64) -> Option<u32> {
-        let slot = *self.home(hash);
-        (slot != 0 && tag_of(slot) == tag(hash)).then(|| number_of(slot))
+    pub fn guess(home: Slot, hash: u64) -> Option<u32> {
+        (home != 0 && tag_of(home) == tag(hash)).then(|| number_of(home))
     }
 
     /// Adds a number, which is not held yet.

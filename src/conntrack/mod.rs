@@ -15,3 +15,4 @@ mod slab;
 #[cfg(test)]
 mod tests;
 pub mod tracker;
+mod usual;

@@ -63,9 +63,13 @@ impl Packed {
     /// first or more than 18 minutes after it, one with 64 KiB of payload.
     #[inline]
     pub fn pack(base: &Base, direction: Direction, seg: &Segment) -> Option<Self> {
-        let since = u64::try_from(seg.ts.since(base.ts).as_nanos()).ok()?;
-        let frames = u32::try_from(seg.frame.number().checked_sub(base.frame.number())?).ok()?;
-        if seg.options.sack.is_some() || since >> 40 != 0 || seg.frame.file() != base.frame.file() {
+        // What is negative wraps round, and does not fit either.
+        let since = seg.ts.since(base.ts).as_nanos() as u64;
+        let frames = seg.frame.number().wrapping_sub(base.frame.number());
+        let headers = seg.ip_len.wrapping_sub(seg.payload_len);
+        let files = u64::from(seg.frame.file() ^ base.frame.file());
+        let beyond = since >> 40 | frames >> 32 | files | u64::from(headers >> 8 | seg.payload_len >> 16);
+        if beyond | u64::from(seg.options.sack.is_some()) != 0 {
             return None;
         }
         let (value, echo) = seg.options.timestamps.unwrap_or_default();
@@ -79,7 +83,7 @@ impl Packed {
         rest |= if seg.options_cut { OPTIONS_CUT } else { 0 };
         Some(Self {
             since: since as u32,
-            frames,
+            frames: frames as u32,
             seq: seg.seq.raw(),
             ack: seg.ack.raw(),
             value,
@@ -87,9 +91,9 @@ impl Packed {
             window: seg.window,
             id: seg.ip_id.unwrap_or_default(),
             checksum: seg.checksum,
-            payload: u16::try_from(seg.payload_len).ok()?,
+            payload: seg.payload_len as u16,
             since_high: (since >> 32) as u8,
-            headers: u8::try_from(seg.ip_len.checked_sub(seg.payload_len)?).ok()?,
+            headers: headers as u8,
             flags,
             rest,
         })

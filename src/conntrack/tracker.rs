@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 use super::apart::{self, Apart, Beginning, Place, Says};
 use super::ended::{Closed, Ended, Teller};
@@ -61,6 +62,8 @@ struct Wanted {
     key: Key,
     hash: u64,
     down: bool,
+    /// Its flow, probably.
+    guess: Option<u32>,
 }
 
 impl Tracker {
@@ -96,20 +99,23 @@ impl Tracker {
     pub fn feed_all(&mut self, segments: &[Addressed]) {
         let mut wanted = [Wanted::default(); FETCHED];
         for some in segments.chunks(FETCHED) {
-            for (wanted, addressed) in wanted.iter_mut().zip(some) {
+            let mut homes = [&0; FETCHED];
+            for ((wanted, home), addressed) in wanted.iter_mut().zip(&mut homes).zip(some) {
                 let (key, direction) = Key::of(&addressed.src, &addressed.dst);
-                *wanted = Wanted { key, hash: key.hash(&self.seeds), down: direction == Direction::Down };
-                prefetch(self.index.home(wanted.hash));
+                let hash = key.hash(&self.seeds);
+                *wanted = Wanted { key, hash, down: direction == Direction::Down, guess: None };
+                *home = self.index.home(hash);
+                prefetch(*home);
             }
             if some.len() > 1 {
-                let mut heads = [None; FETCHED];
-                for (head, wanted) in heads.iter_mut().zip(&wanted[..some.len()]) {
-                    *head = self.index.guess(wanted.hash);
-                    if let Some(number) = *head {
+                let wanted = &mut wanted[..some.len()];
+                for (wanted, home) in wanted.iter_mut().zip(homes) {
+                    wanted.guess = Index::guess(*home, wanted.hash);
+                    if let Some(number) = wanted.guess {
                         prefetch(self.heads.get(number));
                     }
                 }
-                for number in heads.into_iter().flatten() {
+                for number in wanted.iter().filter_map(|wanted| wanted.guess) {
                     let head = self.heads.get(number);
                     if !head.is(Head::UNPACKED) {
                         prefetch(self.chunks.get(head.last));
@@ -126,9 +132,10 @@ impl Tracker {
 
     #[inline]
     fn feed_one(&mut self, addressed: &Addressed, wanted: &Wanted) {
-        let heads = &self.heads;
-        match self.index.find(wanted.hash, |number| heads.get(number).is_of(&wanted.key)) {
-            Some(number) if heads.get(number).is(Head::SPLIT) => self.feed_split(addressed, wanted),
+        let is_it = |number: u32| self.heads.get(number).is_of(&wanted.key);
+        let guessed = wanted.guess.filter(|&number| is_it(number));
+        match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
+            Some(number) if self.heads.get(number).is(Head::SPLIT) => self.feed_split(addressed, wanted),
             Some(number) => self.feed_known(number, addressed, wanted),
             None => {
                 self.begin(addressed, wanted);
@@ -294,18 +301,29 @@ impl Tracker {
 
     /// Reads the packed segments of a flow into `scratch`, in order; returns its VLAN.
     fn read(&mut self, number: u32) -> Option<u16> {
-        let head = self.heads.get(number);
-        let count = head.count();
         self.scratch.clear();
-        self.scratch.resize(count, Packed::default());
-        let (mut at, mut vlan) = (head.last, 0);
-        for place in (0..count.div_ceil(IN_CHUNK)).rev() {
+        let mut vlan = 0;
+        for (place, at) in self.chain(number) {
             let chunk = self.chunks.get(at);
-            let end = count.min((place + 1) * IN_CHUNK);
-            self.scratch[place * IN_CHUNK..end].copy_from_slice(&chunk.segments[..end - place * IN_CHUNK]);
-            (at, vlan) = (chunk.prev, chunk.vlan);
+            self.scratch.extend(&chunk.segments[..place]);
+            vlan = chunk.vlan;
         }
         vlan.checked_sub(1)
+    }
+
+    /// The chunks of a packed flow, in order, and how many of the segments in each are its own.
+    fn chain(&self, number: u32) -> impl Iterator<Item = (usize, u32)> + use<> {
+        let head = self.heads.get(number);
+        let (count, mut at) = (head.count(), head.last);
+        let mut chain = [0; MOST_PACKED.div_ceil(IN_CHUNK)];
+        let chunks = count.div_ceil(IN_CHUNK).min(chain.len());
+        for (left, link) in chain[..chunks].iter_mut().enumerate().rev() {
+            *link = at;
+            if left > 0 {
+                at = self.chunks.get(at).prev;
+            }
+        }
+        (0..count).step_by(IN_CHUNK).map(move |from| IN_CHUNK.min(count - from)).zip(chain)
     }
 
     /// Begins to load some flows, chunk by chunk: each waits for the one before it, but not for the other flows'.
@@ -327,13 +345,10 @@ impl Tracker {
         }
     }
 
+    /// Forgets what hangs on a packed flow, whose segments were read.
     fn free_chunks(&mut self, number: u32) {
-        let head = self.heads.get(number);
-        let mut at = head.last;
-        for _ in 0..head.count().div_ceil(IN_CHUNK) {
-            let prev = self.chunks.get(at).prev;
+        for (_, at) in self.chain(number) {
             self.chunks.free(at);
-            at = prev;
         }
         if !self.tunnels.is_empty() {
             self.tunnels.remove(&number);
@@ -346,7 +361,8 @@ impl Tracker {
         if self.heads.get(number).is(Head::UNPACKED) {
             return;
         }
-        let closed = self.closed(number, Finish::Capture(Timestamp::MIN));
+        let vlan = self.read(number);
+        let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0..self.scratch.len());
         let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
         for packed in &self.scratch[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
@@ -483,12 +499,29 @@ impl Tracker {
         (last, only_syns || super::packed::is_over(&self.scratch, alone))
     }
 
-    /// A packed flow, with its segments in `scratch`, for whoever tells it.
-    fn closed(&mut self, number: u32, finish: Finish) -> Closed {
-        let vlan = self.read(number);
+    /// Who a packed flow is, for whoever tells it; `segments` are its own, and it has this VLAN.
+    fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, segments: Range<usize>) -> Closed {
         let head = self.heads.get(number);
         let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
-        Closed { key: head.key().flow_key(), first: head.base(), vlan, tunnel, finish, segments: 0..self.scratch.len() }
+        Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments }
+    }
+
+    /// Moves a packed flow to those that have ended.
+    fn move_out(&mut self, number: u32, finish: Finish) {
+        let from = self.ended.segments().len();
+        let mut vlan = 0;
+        for (count, at) in self.chain(number) {
+            let chunk = self.chunks.get(at);
+            self.ended.segments().extend(&chunk.segments[..count]);
+            vlan = chunk.vlan;
+            self.chunks.free(at);
+        }
+        let segments = from..self.ended.segments().len();
+        let closed = self.closed(number, finish, vlan.checked_sub(1), segments);
+        self.ended.push(closed);
+        if !self.tunnels.is_empty() {
+            self.tunnels.remove(&number);
+        }
     }
 
     /// Ends a flow and forgets it.
@@ -500,9 +533,7 @@ impl Tracker {
                 self.ended.reports.push(flow.finish(&self.config, finish));
             }
         } else {
-            let closed = self.closed(number, finish);
-            self.ended.push(closed, &self.scratch);
-            self.free_chunks(number);
+            self.move_out(number, finish);
         }
         if head.is(Head::SPLIT) {
             self.apart.remove(number);

@@ -137,7 +137,7 @@ fn answered<'a>(log: &'a [Note], is_copy: impl Fn(&Note) -> bool, answer: &Note)
 }
 
 /// Where the tap stands, from the two halves of the round trip: tap → server → tap and tap → client → tap.
-fn tap(server_half: Option<i64>, client_half: Option<i64>) -> Tap {
+pub(super) fn tap(server_half: Option<i64>, client_half: Option<i64>) -> Tap {
     match (server_half, client_half) {
         (Some(server), Some(client)) if server > client.saturating_mul(MUCH_FARTHER) => Tap::NearClient,
         (Some(server), Some(client)) if client > server.saturating_mul(MUCH_FARTHER) => Tap::NearServer,

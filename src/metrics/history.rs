@@ -117,7 +117,18 @@ impl History {
     }
 
     /// Takes a segment.
+    #[inline]
     pub fn add(&mut self, side: Side, seg: &Segment, outcome: &Outcome) {
+        let letter = if seg.payload_len > 0 { b'd' } else { b'a' };
+        let plain = seg.flags.has_all(Flags::ACK) && !seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST));
+        let counted = seg.bad_checksum || outcome.retransmission || seg.window == 0;
+        // Nearly every segment adds nothing.
+        if !plain || counted || !self.has(side, letter) {
+            self.add_letters(side, seg, outcome);
+        }
+    }
+
+    fn add_letters(&mut self, side: Side, seg: &Segment, outcome: &Outcome) {
         if seg.bad_checksum {
             self.tenfold(side, b'c', 0);
         }

@@ -26,6 +26,7 @@ pub mod teardown;
 pub mod time_wait;
 pub mod transfer;
 pub mod trust;
+pub mod usual;
 
 #[cfg(test)]
 pub(crate) mod synthetic;

@@ -96,7 +96,7 @@ pub fn report(
 }
 
 /// What `of` tells of the client and of the server.
-fn each<T>(mut of: impl FnMut(Side) -> T) -> [T; 2] {
+pub(super) fn each<T>(mut of: impl FnMut(Side) -> T) -> [T; 2] {
     [of(Side::Client), of(Side::Server)]
 }
 
@@ -151,7 +151,7 @@ fn insert_retracted(rows: &mut Vec<TransitionRow>, first: usize, side: Side, ret
     rows[first..].iter_mut().zip(1..).for_each(|(row, number)| row.step = number);
 }
 
-fn transition(side: Side, number: u32, step: &Step, retracted: bool) -> TransitionRow {
+pub(super) fn transition(side: Side, number: u32, step: &Step, retracted: bool) -> TransitionRow {
     TransitionRow {
         conn_id: 0,
         side,

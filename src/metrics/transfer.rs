@@ -56,6 +56,7 @@ impl Transfer {
     }
 
     /// Counts a segment.
+    #[inline]
     pub fn add(&mut self, side: Side, seg: &Segment, outcome: &Outcome) {
         let i = side.index();
         self.first_ts = self.first_ts.min(seg.ts);

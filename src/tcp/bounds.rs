@@ -2,10 +2,11 @@
 //! bounds that always hold, as narrow as they can.
 
 use super::connection::Connection;
+use super::endpoint::Endpoint;
 use super::log::{Note, only};
 use super::segment::{Flags, Segment};
 use super::state::{Side, State};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// Whoever answers anything within this stands beside the tap, on the same host or as good as: nothing waits in between.
 const BESIDE_THE_TAP: Span = Span::from_micros(100);
@@ -29,24 +30,16 @@ impl Connection {
         if seg.seg_len() > 0 && (advances || seg.flags.has_any(Flags::SYN.or(Flags::FIN))) {
             note.proof = Some(seg.end());
         }
-        let peer = self.end(self.peer(side));
-        if !seg.flags.has_all(Flags::FIN) {
+        let (own, peer) = (self.end(side), self.end(self.peer(side)));
+        if seg.flags.has_all(Flags::FIN) {
+            note.known_ts = fin_left_after(own, peer, seg);
+        } else {
             note.known_ts = seg.acknowledges().and_then(|ack| peer.sent_up_to(ack));
-        } else if self.fin_was_not_waiting(side, seg) {
-            // An earlier copy may have died before the tap, so what only this one acknowledges bounds nothing.
-            note.known_ts = self.end(side).rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
-            let round_trip = self.end(side).nearest.zip(peer.nearest).map(|(near, far)| near.plus(far));
-            let made = self.end(side).made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
-            let on_host =
-                self.end(side).nearest.is_some_and(|least| least < ON_THE_HOST) || self.end(side).is_next(seg);
-            let beside = self.is_beside_the_tap(side) && on_host && !self.end(side).came_slowly(seg);
-            let beside = beside.then(|| seg.ts.minus(IT_TAKES));
-            note.known_ts = note.known_ts.max(made).max(beside);
         }
         // A listener with a full accept queue, or one that waits for data, ignores the ACK that arrived.
         let last_ack = self.state(note.to) == Some(State::SynReceived);
-        if self.is_beside_the_tap(note.to) && !last_ack {
-            note.arrived_by = Some(seg.ts.plus(if self.life.owned(note.to) { OWNER_TAKES } else { SOFTIRQ_TAKES }));
+        if !last_ack {
+            note.arrived_by = arrived_by(self.end(note.to), seg.ts, self.life.owned(note.to));
         }
         note
     }
@@ -60,9 +53,7 @@ impl Connection {
         let is_syn = |note: &Note| note.side == side && note.flags.is_bare_syn();
         let Some(index) = self.log.iter().position(is_syn) else { return };
         let Some((value, _)) = self.log[index].timestamps else { return };
-        let stamped = self.end(side).timestamps.stamped_after(value).map(|ts| ts.minus(IT_TAKES));
-        // A coarser clock would contradict what passed.
-        if let Some(stamped) = stamped.filter(|&stamped| stamped <= self.log[index].ts) {
+        if let Some(stamped) = syn_left_after(self.end(side), value, self.log[index].ts) {
             self.log[index].known_ts = Some(stamped);
             self.life.bound_first(side, index, stamped);
         }
@@ -70,15 +61,7 @@ impl Connection {
 
     /// Is the capture taken on `side`'s own host, or as good as?
     pub(super) fn is_beside_the_tap(&self, side: Side) -> bool {
-        self.end(side).nearest.is_some_and(|least| least < BESIDE_THE_TAP)
-    }
-
-    /// Did the FIN leave as soon as `side` closed? Not if it waited for the peer's window or for the congestion window: close() moves an
-    /// endpoint to FIN_WAIT_1 before its FIN can leave. What was not sent yet by then leaves with the FIN, so a bare one had only itself to wait.
-    pub(super) fn fin_was_not_waiting(&self, side: Side, seg: &Segment) -> bool {
-        let (end, peer) = (self.end(side), self.end(self.peer(side)));
-        let room = seg.payload_len == 0 && end.flight < INITIAL_WINDOW && !end.repeated && end.fits_into(peer, seg);
-        end.snd_nxt() == Some(seg.seq) && !peer.window_closed && (end.idle_before(seg) || room)
+        is_beside(self.end(side))
     }
 
     /// The round trip from the tap to `side`: since the packet of the peer that this one answers, if that was sent once or its
@@ -93,4 +76,41 @@ impl Connection {
             self.end_mut(side).reached_within(span);
         }
     }
+}
+
+fn is_beside(end: &Endpoint) -> bool {
+    end.nearest.is_some_and(|least| least < BESIDE_THE_TAP)
+}
+
+/// When what passed at `ts` towards `to` had arrived, if that stands beside the tap. `owned`: an application may hold the socket.
+pub(super) fn arrived_by(to: &Endpoint, ts: Timestamp, owned: bool) -> Option<Timestamp> {
+    is_beside(to).then(|| ts.plus(if owned { OWNER_TAKES } else { SOFTIRQ_TAKES }))
+}
+
+/// Before when `own` cannot have sent its SYN, stamped `value`, which passed at `ts`: by its own clock, and only beside the tap.
+pub(super) fn syn_left_after(own: &Endpoint, value: u32, ts: Timestamp) -> Option<Timestamp> {
+    let stamped = own.timestamps.stamped_after(value).map(|stamped| stamped.minus(IT_TAKES));
+    // A coarser clock would contradict what passed.
+    stamped.filter(|&stamped| is_beside(own) && stamped <= ts)
+}
+
+/// Before when `own` cannot have sent `seg`, its FIN to `peer`. An earlier copy may have died before the tap, so what only this one acknowledges
+/// bounds nothing.
+pub(super) fn fin_left_after(own: &Endpoint, peer: &Endpoint, seg: &Segment) -> Option<Timestamp> {
+    if !fin_was_not_waiting(own, peer, seg) {
+        return None;
+    }
+    let known = own.rcv_nxt.and_then(|ack| peer.sent_up_to(ack));
+    let round_trip = own.nearest.zip(peer.nearest).map(|(near, far)| near.plus(far));
+    let made = own.made_after(seg, round_trip).map(|ts| ts.minus(CLOSE_TAKES));
+    let on_host = own.nearest.is_some_and(|least| least < ON_THE_HOST) || own.is_next(seg);
+    let beside = is_beside(own) && on_host && !own.came_slowly(seg);
+    known.max(made).max(beside.then(|| seg.ts.minus(IT_TAKES)))
+}
+
+/// Did the FIN leave as soon as `own` closed? Not if it waited for the peer's window or for the congestion window: close() moves an
+/// endpoint to FIN_WAIT_1 before its FIN can leave. What was not sent yet by then leaves with the FIN, so a bare one had only itself to wait.
+fn fin_was_not_waiting(own: &Endpoint, peer: &Endpoint, seg: &Segment) -> bool {
+    let room = || seg.payload_len == 0 && own.flight < INITIAL_WINDOW && !own.repeated && own.fits_into(peer, seg);
+    own.snd_nxt() == Some(seg.seq) && !peer.window_closed && (own.idle_before(seg) || room())
 }

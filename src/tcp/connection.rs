@@ -225,8 +225,7 @@ impl Connection {
             self.end_mut(side).timestamps.take(seg, &peers);
             self.prove(side, seg);
         }
-        let end = self.end_mut(side);
-        end.last_id = seg.ip_id.filter(|&id| id != 0).or(end.last_id);
+        self.end_mut(side).count(seg);
         outcome
     }
 

@@ -293,6 +293,20 @@ impl Endpoint {
         self.first_seq = Some(iss);
     }
 
+    /// It sent `seg`, no RST, to `peer`: its window and its clock then.
+    #[inline]
+    pub fn sent_a_packet(&mut self, seg: &Segment, peer: &Self) {
+        (self.last_seen, self.last_sent) = (Some(seg.ts), Some(seg.ts));
+        self.window = seg.window;
+        self.timestamps.take(seg, &peer.timestamps);
+    }
+
+    /// Remembers the IPv4 identification of `seg`, which it sent.
+    #[inline]
+    pub fn count(&mut self, seg: &Segment) {
+        self.last_id = seg.ip_id.filter(|&id| id != 0).or(self.last_id);
+    }
+
     /// When the packet passed that first brought the peer to `ack`: whoever acknowledges it sent that later.
     pub fn sent_up_to(&self, ack: SeqNum) -> Option<Timestamp> {
         self.advances.iter().flatten().find(|(end, _)| ack.is_at_or_after(*end)).map(|&(_, ts)| ts)

@@ -5,7 +5,7 @@
 
 use super::log::{Acted, Note};
 use super::reach::{Arrived, arrived};
-use super::segment::FrameId;
+use super::segment::{FrameId, Segment};
 use super::seq::SeqNum;
 use super::state::{Evidence, Side, State};
 use super::transition::{self, Stimuli, Stimulus};
@@ -314,6 +314,44 @@ impl Life {
         if let Some(step) = self.steps[side.index()].last_mut().filter(|step| step.evidence == Evidence::Inferred) {
             step.confirmed.get_or_insert(ts);
         }
+    }
+
+    /// Adds a step that `seg` shows, between two instants, to a life of which nothing is ever taken back.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        side: Side,
+        stimulus: Stimulus,
+        evidence: Evidence,
+        seg: &Segment,
+        [earliest, latest]: [Option<Timestamp>; 2],
+    ) {
+        let from = self.state[side.index()];
+        let Some(rule) = transition::next(from, stimulus) else { return };
+        self.state[side.index()] = Some(rule.to);
+        self.steps[side.index()].push(Step {
+            from,
+            to: rule.to,
+            stimulus,
+            ts: seg.ts,
+            frame: Some(seg.frame),
+            note: None,
+            evidence,
+            confirmed: Some(seg.ts).filter(|_| evidence == Evidence::Observed),
+            earliest,
+            latest,
+            rfc: rule.cite,
+        });
+    }
+
+    /// The step that brought `side` into `state`, to be bounded or confirmed.
+    pub(super) fn step_into(&mut self, side: Side, state: State) -> Option<&mut Step> {
+        self.steps[side.index()].iter_mut().find(|step| step.to == state)
+    }
+
+    /// The steps of `side` that wait for their proof.
+    pub(super) fn unconfirmed_steps(&mut self, side: Side) -> impl Iterator<Item = &mut Step> {
+        self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none())
     }
 
     /// Is there a step of `side` that waits for its proof?

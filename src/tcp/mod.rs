@@ -18,4 +18,5 @@ pub mod state;
 pub mod stimulus;
 pub mod timestamps;
 pub mod transition;
+pub mod usual;
 pub(crate) mod words;

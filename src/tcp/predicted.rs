@@ -89,8 +89,7 @@ impl Connection {
         own.window_closed |= seg.window == 0;
         own.timestamps.take(seg, &peer.timestamps);
         self.prove(side, seg);
-        let own = self.end_mut(side);
-        own.last_id = seg.ip_id.filter(|&id| id != 0).or(own.last_id);
+        self.end_mut(side).count(seg);
         Outcome { new_bytes, ..Outcome::default() }
     }
 }

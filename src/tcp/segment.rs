@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use super::seq::SeqNum;
 use crate::time::Timestamp;
@@ -103,25 +104,49 @@ impl fmt::Display for Flags {
 }
 
 /// Where a packet stood: the input file (0 for the first) and the packet's number in it, counted from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FrameId(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameId(
+    /// Both, and one more, so that an `Option` of it takes no more room.
+    NonZeroU64,
+);
 
 impl FrameId {
     const NUMBER_BITS: u32 = 48;
 
     /// The packet `number` (from 1; at most 2^48 − 1) of input `file`.
+    #[inline]
     pub const fn new(file: u16, number: u64) -> Self {
-        Self((file as u64) << Self::NUMBER_BITS | number & ((1 << Self::NUMBER_BITS) - 1))
+        let both = (file as u64) << Self::NUMBER_BITS | number & ((1 << Self::NUMBER_BITS) - 1);
+        Self(NonZeroU64::MIN.saturating_add(both))
+    }
+
+    const fn both(self) -> u64 {
+        self.0.get() - 1
     }
 
     /// The input, in the order of the command line, from 0.
+    #[inline]
     pub const fn file(self) -> u16 {
-        (self.0 >> Self::NUMBER_BITS) as u16
+        (self.both() >> Self::NUMBER_BITS) as u16
     }
 
     /// The packet's number in its file, from 1, as Wireshark shows it.
+    #[inline]
     pub const fn number(self) -> u64 {
-        self.0 & ((1 << Self::NUMBER_BITS) - 1)
+        self.both() & ((1 << Self::NUMBER_BITS) - 1)
+    }
+}
+
+/// No packet: number 0 of the first input.
+impl Default for FrameId {
+    fn default() -> Self {
+        Self::new(0, 0)
+    }
+}
+
+impl fmt::Debug for FrameId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FrameId").field(&self.both()).finish()
     }
 }
 

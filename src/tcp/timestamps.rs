@@ -55,6 +55,11 @@ impl Timestamps {
         }
     }
 
+    /// The first TSval.
+    pub fn first_value(&self) -> Option<u32> {
+        self.first.map(|(value, _)| value)
+    }
+
     /// Was `seg` made before the newest that the endpoint sent? One without a timestamp, where they were agreed on, has some other
     /// origin (RFC 7323 3.2). `None`: no timestamps tell.
     pub fn older(&self, seg: &Segment) -> Option<bool> {
