@@ -28,31 +28,34 @@ impl Census {
     /// there.
     pub fn add(&mut self, report: &ConnectionReport, step: i64) {
         self.changes.widen(step);
-        for side in Side::BOTH {
-            let mut current: Option<State> = None;
-            let mut now = Timestamp::MIN;
-            for row in report.transitions.iter().filter(|row| row.side == side && !row.retracted) {
-                now = now.max(row.ts);
-                self.step(side, &mut current, row.to_state, now);
-            }
-            if report.connection.closing == Closing::Evicted {
-                // What became of it nobody knows, so it is counted no further.
-                now = now.max(report.connection.last_ts);
-                self.step(side, &mut current, State::Closed, now);
+        // Where each side is, and since when.
+        let mut lives = [(None, i64::MIN); 2];
+        for row in report.transitions.iter().filter(|row| !row.retracted) {
+            self.step(row.side, &mut lives, row.to_state, row.ts);
+        }
+        if report.connection.closing == Closing::Evicted {
+            // What became of it nobody knows, so it is counted no further.
+            for side in Side::BOTH {
+                self.step(side, &mut lives, State::Closed, report.connection.last_ts);
             }
         }
     }
 
-    fn step(&mut self, side: Side, current: &mut Option<State>, to: State, now: Timestamp) {
-        let mut change = |state: State, by| {
-            if !matches!(state, State::Closed | State::Listen) {
-                self.changes.add(now.as_nanos(), slot(side, state), by);
-            }
-        };
-        if let Some(from) = current.replace(to) {
-            change(from, -1);
+    #[inline]
+    fn step(&mut self, side: Side, lives: &mut [(Option<usize>, i64); 2], to: State, ts: Timestamp) {
+        let (current, now) = &mut lives[side.index()];
+        *now = ts.as_nanos().max(*now);
+        let to = (!matches!(to, State::Closed | State::Listen)).then(|| slot(side, to));
+        let from = std::mem::replace(current, to);
+        if from.is_some() || to.is_some() {
+            self.changes.with(*now, |bin| {
+                for (place, by) in [(from, -1), (to, 1)] {
+                    if let Some(sum) = place.and_then(|place| bin.get_mut(place)) {
+                        *sum = sum.saturating_add(by);
+                    }
+                }
+            });
         }
-        change(to, 1);
     }
 
     /// The rows, by bucket, side and state.

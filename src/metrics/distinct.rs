@@ -1,10 +1,9 @@
 //! How many different ones there are. In: values, each as often as it comes. Out: their number, exact up to 65,536 of them,
 //! beyond that estimated with a standard error of 0.8 %, in memory that does not grow.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::registry::Seeded;
+use super::registry::NumberSet;
 use crate::tcp::segment::HostPort;
 
 /// Most values that are remembered one by one.
@@ -48,13 +47,10 @@ impl Spread for HostPort {
     }
 }
 
-/// A set of numbers that are spread already.
-pub type SpreadSet = HashSet<u64, Seeded>;
-
 /// How many different values there are.
 #[derive(Clone, Debug, Default)]
 pub struct Distinct {
-    known: SpreadSet,
+    known: NumberSet,
     /// HyperLogLog: the longest run of zeros by register. Empty until there are too many to know them.
     registers: Vec<u8>,
 }
@@ -70,7 +66,7 @@ impl Distinct {
             self.register(hash);
         } else if self.known.insert(hash) && self.known.len() > EXACT {
             self.registers = vec![0; 1 << REGISTER_BITS];
-            for hash in std::mem::take(&mut self.known) {
+            for hash in std::mem::take(&mut self.known).into_numbers() {
                 self.register(hash);
             }
         }
@@ -100,7 +96,7 @@ impl Distinct {
 /// Values that may be forgotten never, but may be taken for known wrongly once there are more than 65,536.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    exact: SpreadSet,
+    exact: NumberSet,
     /// A Bloom filter of two hashes.
     filter: Vec<u64>,
 }
@@ -114,7 +110,7 @@ impl Known {
             self.mark(hash);
         } else if self.exact.insert(hash) && self.exact.len() > EXACT {
             self.filter = vec![0; FILTER_WORDS];
-            for hash in std::mem::take(&mut self.exact) {
+            for hash in std::mem::take(&mut self.exact).into_numbers() {
                 self.mark(hash);
             }
         }
@@ -135,7 +131,7 @@ impl Known {
     /// Whether it was taken, or may have been.
     pub fn has(&self, hash: u64) -> bool {
         if self.filter.is_empty() {
-            return self.exact.contains(&hash);
+            return self.exact.contains(hash);
         }
         Self::places(hash).into_iter().all(|(word, bit)| self.filter.get(word).is_some_and(|word| word & bit != 0))
     }
@@ -143,6 +139,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
@@ -174,7 +171,7 @@ mod tests {
         let all = [four.spread(), six.spread(), HostPort::new(four, 0).spread(), HostPort::new(six, 0).spread()];
         let more = [HostPort::new(four, 1).spread(), HostPort::new(six, 1).spread()];
         // A port of 0 adds nothing to an address.
-        assert_eq!(all.into_iter().chain(more).collect::<SpreadSet>().len(), 5);
+        assert_eq!(all.into_iter().chain(more).collect::<HashSet<u64>>().len(), 5);
     }
 
     #[test]

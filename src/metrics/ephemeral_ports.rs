@@ -195,20 +195,29 @@ impl EphemeralPorts {
         users.sort_by_key(|(user, used)| (Reverse(used.stays), *user));
         let over_time = if over_time { PortUse::default() } else { PortUse::unwanted() };
         let (mut rows, mut over_time) = (Vec::with_capacity(users.len()), over_time);
+        let mut begun = Vec::new();
         for (user, used) in users {
             let collapsed = used.over_time.is_collapsed();
             let exact = used.over_time.is_exact() && !used.leaves;
-            let mut begun: Vec<Timestamp> = if exact { used.over_time.comings(BEGUN).collect() } else { Vec::new() };
-            begun.sort_unstable();
             let history = used.over_time.finish();
             if let Some(buckets) = buckets.filter(|_| !collapsed && !over_time.is_full()) {
                 // In each bucket the stays and the connections begun; a bucket with neither has no row.
-                let levels = history.in_buckets::<2>(buckets).into_iter();
-                let levels = levels.filter(|(_, [held, begun])| held.peak > 0 || begun.came > 0);
-                over_time.add(user, levels.map(|(end, [held, begun])| (end, [held.at_end, held.peak, begun.came])));
+                over_time.add(user, |rows| {
+                    history.in_buckets::<2>(buckets, |bucket, end, [held, begun]| {
+                        if held.peak > 0 || begun.came > 0 {
+                            rows.push(bucket, end, [held.at_end, held.peak, begun.came]);
+                        }
+                    });
+                });
             }
             let (time_wait_peak, time_wait_peak_ts) = history.peak(HELD);
-            let most = if exact { most_within(&begun, window) } else { history.peak(BEGUN).0 };
+            let most = if exact {
+                begun.clear();
+                begun.extend(history.comings(BEGUN));
+                most_within(&begun, window)
+            } else {
+                history.peak(BEGUN).0
+            };
             let seconds = |span: Span| span.as_nanos() as f64 / NANOS_PER_SEC as f64;
             rows.push(EphemeralPortRow {
                 user,

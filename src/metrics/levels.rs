@@ -6,6 +6,7 @@
 //! peak was really reached, though there may have been a higher one.
 
 use super::buckets::{Buckets, round_up};
+use super::keys;
 use crate::time::{Span, Timestamp};
 
 /// Stays in `N` places that are numbered from 0, five at most. A stay counts from its beginning up to, not including, its end: who
@@ -65,6 +66,7 @@ const CODE_BITS: u32 = 4;
 const MOST_PLACES: u8 = 5;
 /// What `near` can tell apart from its base.
 const REACH: i64 = 1 << 59;
+const FAR: i64 = 2 * REACH;
 
 /// At one instant the leaving comes first, then the coming, then the asking.
 const fn code(kind: u8, place: u8) -> u8 {
@@ -96,6 +98,7 @@ impl<const N: usize> Default for Levels<N> {
 impl<const N: usize> Levels<N> {
     /// A stay in `place` from `from` until `until`; `None` for one that lasts until the capture ends. One that ends before it
     /// begins, by a clock that went back, is empty.
+    #[inline]
     pub fn add(&mut self, place: u8, from: Timestamp, until: Option<Timestamp>) {
         if until.is_none_or(|until| until > from) {
             self.push(from, code(COME, place));
@@ -110,8 +113,20 @@ impl<const N: usize> Levels<N> {
         self.push(at, code(ASK, place));
     }
 
+    #[inline]
     fn push(&mut self, at: Timestamp, code: u8) {
-        let at = at.as_nanos();
+        match at.as_nanos().checked_sub(self.base) {
+            // Nothing is settled, or far away.
+            Some(since @ 0..FAR) if self.rest.is_none() && self.changes > 0 => {
+                self.changes += 1;
+                self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code));
+            }
+            _ => self.push_unusual(at.as_nanos(), code),
+        }
+    }
+
+    #[cold]
+    fn push_unusual(&mut self, at: i64, code: u8) {
         if self.changes == 0 {
             self.base = at.saturating_sub(REACH);
         }
@@ -121,9 +136,9 @@ impl<const N: usize> Levels<N> {
             rest.happened(at, code).add(code / MOST_PLACES);
             return;
         }
-        match at.checked_sub(self.base).filter(|since| (0..2 * REACH).contains(since)) {
-            Some(since) => self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code)),
-            None => self.rest().far.push((at, code)),
+        match at.checked_sub(self.base) {
+            Some(since @ 0..FAR) => self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code)),
+            _ => self.rest().far.push((at, code)),
         }
     }
 
@@ -162,7 +177,7 @@ impl<const N: usize> Levels<N> {
     }
 
     /// When someone came into `place`, in no order; all of them as long as nothing is settled.
-    pub fn comings(&self, place: u8) -> impl Iterator<Item = Timestamp> + '_ {
+    fn comings(&self, place: u8) -> impl Iterator<Item = Timestamp> + '_ {
         let wanted = code(COME, place);
         let far = self.rest.iter().flat_map(|rest| rest.far.iter().copied());
         let all = self.near.iter().map(|&key| apart(self.base, key)).chain(far);
@@ -177,7 +192,7 @@ impl<const N: usize> Levels<N> {
 
     /// Settles the oldest changes and keeps the newest `keep` of them, at most. Stretches end at multiples of `step`.
     pub fn settle(&mut self, keep: usize, step: i64) {
-        self.near.sort_unstable();
+        keys::sort(&mut self.near);
         let (mut near, base) = (std::mem::take(&mut self.near), self.base);
         let rest = self.rest();
         rest.widen(step);
@@ -212,15 +227,25 @@ impl<const N: usize> Levels<N> {
         self.rest.as_ref().is_some_and(|rest| rest.step == i64::MAX)
     }
 
+    /// Nobody asks how it went in the places whose bits are set: of them nothing need be put in order.
+    pub fn forget(&mut self, places: u8) {
+        self.near.retain(|&key| places >> (apart(0, key).1 % MOST_PLACES) & 1 == 0);
+    }
+
     /// Puts what is left in order.
     pub fn finish(mut self) -> History<N> {
-        self.near.sort_unstable();
+        keys::sort(&mut self.near);
         let (settled, mut far, step) =
             self.rest.take().map_or_else(Default::default, |rest| (rest.settled, rest.far, rest.step));
         far.sort_unstable();
         let after = far.partition_point(|change| change.0 < self.base);
         let above = far.split_off(after);
-        History { settled, step, below: far, near: self, above }
+        let Self { near, base, .. } = self;
+        let mut history = History { settled, step, below: far, near, base, above, tops: Tops::default() };
+        let mut tops = Tops::default();
+        history.tell(i64::MAX, &mut tops);
+        history.tops = tops;
+        history
     }
 }
 
@@ -335,97 +360,204 @@ pub struct History<const N: usize> {
     settled: Vec<Stretch<N>>,
     step: i64,
     below: Vec<(i64, u8)>,
-    near: Levels<N>,
+    near: Vec<u64>,
+    base: i64,
     above: Vec<(i64, u8)>,
+    tops: Tops<N>,
+}
+
+/// Is told what happened, in order.
+trait Told<const N: usize> {
+    /// A change.
+    fn change(&mut self, at: i64, place: usize, kind: u8);
+    /// What happened in a stretch that ends then.
+    fn stretch(&mut self, end: i64, place: usize, happened: &Happened);
 }
 
 impl<const N: usize> History<N> {
-    /// What happened, until when, in which place. A stretch that the end of the capture, `last`, lies in is told as if it ended there.
-    fn events(&self, last: i64) -> impl Iterator<Item = (i64, usize, Happened)> + '_ {
-        let near = self.near.near.iter().map(|&key| apart(self.near.base, key));
-        let single = self.below.iter().copied().chain(near).chain(self.above.iter().copied());
-        let mut single = single.peekable();
+    /// Tells all that happened. A stretch that the end of the capture, `last`, lies in is told as if it ended there.
+    #[inline]
+    fn tell<T: Told<N>>(&self, last: i64, to: &mut T) {
+        let change = |to: &mut T, at, code: u8| to.change(at, usize::from(code % MOST_PLACES), code / MOST_PLACES);
+        let near = self.near.iter().map(|&key| apart(self.base, key));
+        if self.settled.is_empty() && self.below.is_empty() && self.above.is_empty() {
+            near.for_each(|(at, code)| change(to, at, code));
+            return;
+        }
         let mut settled = self.settled.iter().peekable();
-        let (mut stretch, mut place): (Option<&Stretch<N>>, usize) = (None, 0);
-        std::iter::from_fn(move || {
-            loop {
-                if let Some((end, &happened)) = stretch.and_then(|stretch| Some((stretch.end, stretch.of.get(place)?)))
-                {
-                    place += 1;
-                    if happened != NOTHING {
-                        let reaches_into = end > last && end.saturating_sub(self.step) < last;
-                        return Some((if reaches_into { last } else { end }, place - 1, happened));
-                    }
-                    continue;
-                }
-                // What is kept one by one comes after the stretch it lies in, and before those that begin later.
-                let next = single.peek().map_or(i64::MAX, |change| change.0);
-                let begun =
-                    |stretch: &&Stretch<N>| self.step == i64::MAX || stretch.end.saturating_sub(self.step) < next;
-                (stretch, place) = (settled.next_if(begun), 0);
-                if stretch.is_none() {
-                    let (at, code) = single.next()?;
-                    let mut happened = NOTHING;
-                    happened.take(at, code / MOST_PLACES);
-                    return Some((at, usize::from(code % MOST_PLACES), happened));
+        // What is kept one by one comes after the stretch it lies in, and before those that begin later.
+        let mut begun_before = |next: i64, to: &mut T| {
+            let begun = |stretch: &&Stretch<N>| self.step == i64::MAX || stretch.end.saturating_sub(self.step) < next;
+            while let Some(stretch) = settled.next_if(begun) {
+                let reaches_into = stretch.end > last && stretch.end.saturating_sub(self.step) < last;
+                let end = if reaches_into { last } else { stretch.end };
+                for (place, happened) in stretch.of.iter().enumerate().filter(|of| *of.1 != NOTHING) {
+                    to.stretch(end, place, happened);
                 }
             }
-        })
+        };
+        for (at, code) in self.below.iter().copied().chain(near).chain(self.above.iter().copied()) {
+            begun_before(at, to);
+            change(to, at, code);
+        }
+        begun_before(i64::MAX, to);
+    }
+
+    /// When someone came into `place`, in order; all of them as long as nothing is settled.
+    pub fn comings(&self, place: u8) -> impl Iterator<Item = Timestamp> + '_ {
+        let wanted = code(COME, place);
+        let near = self.near.iter().map(|&key| apart(self.base, key));
+        let all = self.below.iter().copied().chain(near).chain(self.above.iter().copied());
+        all.filter(move |change| change.1 == wanted).map(|change| Timestamp::from_nanos(change.0))
     }
 
     /// Most at once in `place`, and when that was first reached; (0, `None`) without stays.
     pub fn peak(&self, place: u8) -> (u64, Option<Timestamp>) {
-        let (mut now, mut peak, mut when) = (0_i64, 0, None);
-        for (_, _, happened) in self.events(i64::MAX).filter(|event| event.1 == usize::from(place)) {
-            let top = now + i64::from(happened.top);
-            if top > peak {
-                (peak, when) = (top, Some(Timestamp::from_nanos(happened.top_at)));
-            }
-            now += i64::from(happened.by);
-        }
-        (peak.unsigned_abs(), when)
+        self.tops
+            .of
+            .get(usize::from(place))
+            .map_or((0, None), |of| (of.peak.unsigned_abs(), (of.peak > 0).then(|| Timestamp::from_nanos(of.peak_at))))
     }
 
     /// The fewest that were in `place` when it was asked; `None` if it never was.
     pub fn least(&self, place: u8) -> Option<u64> {
-        let mut now = 0_i64;
-        let levels =
-            self.events(i64::MAX).filter(|event| event.1 == usize::from(place)).filter_map(|(_, _, happened)| {
-                let low = (happened.low != i32::MAX).then(|| now + i64::from(happened.low));
-                now += i64::from(happened.by);
-                low.map(|low| u64::try_from(low).unwrap_or(0))
-            });
-        levels.min()
+        let least = self.tops.of.get(usize::from(place))?.least;
+        (least != i64::MAX).then(|| u64::try_from(least).unwrap_or(0))
     }
 
-    /// The levels of the first `M` places in each bucket in which anyone is in any of them.
-    pub fn in_buckets<const M: usize>(&self, buckets: Buckets) -> Vec<(Timestamp, [Level; M])> {
-        let mut events = self.events(buckets.last().as_nanos());
-        let mut next = events.next();
-        let mut now = [0_i64; M];
-        let mut out = Vec::new();
-        for end in buckets.ends() {
-            let (mut peak, mut came) = (now, [0_u64; M]);
-            while let Some((_, place, happened)) = next.filter(|event| event.0 <= end.as_nanos()) {
-                if let ((Some(now), Some(peak)), Some(came)) =
-                    ((now.get_mut(place), peak.get_mut(place)), came.get_mut(place))
-                {
-                    *peak = (*peak).max(*now + i64::from(happened.top));
-                    *now += i64::from(happened.by);
-                    *came += u64::from(happened.came);
-                }
-                next = events.next();
-            }
-            if peak.iter().any(|&peak| peak > 0) {
-                let count = |n: i64| u64::try_from(n).unwrap_or(0);
-                let level =
-                    |place: usize| Level { at_end: count(now[place]), peak: count(peak[place]), came: came[place] };
-                out.push((end, std::array::from_fn(level)));
-            } else if next.is_none() {
-                break;
-            }
+    /// Gives the levels of the first `M` places in each bucket in which anyone is in any of them: the bucket's number from 0,
+    /// its end, and how many.
+    pub fn in_buckets<const M: usize>(&self, buckets: Buckets, with: impl FnMut(u32, Timestamp, [Level; M])) {
+        let mut ends = buckets.ends();
+        let end = ends.next().map_or(i64::MAX, Timestamp::as_nanos);
+        let (now, peak, came) = ([0; M], [0; M], [0; M]);
+        let mut told = InBuckets { ends, number: 0, end, over: false, now, peak, came, with };
+        self.tell(buckets.last().as_nanos(), &mut told);
+        while !told.over && told.peak.iter().any(|&peak| peak > 0) {
+            told.next();
         }
-        out
+    }
+}
+
+/// The heights of all places.
+#[derive(Clone, Copy, Debug)]
+struct Tops<const N: usize> {
+    of: [Top; N],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Top {
+    now: i64,
+    peak: i64,
+    peak_at: i64,
+    least: i64,
+}
+
+impl<const N: usize> Default for Tops<N> {
+    fn default() -> Self {
+        Self { of: [Top { now: 0, peak: 0, peak_at: i64::MIN, least: i64::MAX }; N] }
+    }
+}
+
+impl<const N: usize> Told<N> for Tops<N> {
+    #[inline]
+    fn change(&mut self, at: i64, place: usize, kind: u8) {
+        let Some(of) = self.of.get_mut(place) else { return };
+        match kind {
+            COME => {
+                of.now += 1;
+                if of.now > of.peak {
+                    (of.peak, of.peak_at) = (of.now, at);
+                }
+            }
+            LEAVE => of.now -= 1,
+            _ => of.least = of.least.min(of.now),
+        }
+    }
+
+    fn stretch(&mut self, _: i64, place: usize, happened: &Happened) {
+        let Some(of) = self.of.get_mut(place) else { return };
+        let top = of.now + i64::from(happened.top);
+        if top > of.peak {
+            (of.peak, of.peak_at) = (top, happened.top_at);
+        }
+        if happened.low != i32::MAX {
+            of.least = of.least.min(of.now + i64::from(happened.low));
+        }
+        of.now += i64::from(happened.by);
+    }
+}
+
+/// The levels of some places, bucket by bucket.
+struct InBuckets<const M: usize, E, F> {
+    ends: E,
+    /// The bucket's.
+    number: u32,
+    end: i64,
+    /// There are no more buckets.
+    over: bool,
+    now: [i64; M],
+    peak: [i64; M],
+    came: [u64; M],
+    with: F,
+}
+
+impl<const M: usize, E: Iterator<Item = Timestamp>, F: FnMut(u32, Timestamp, [Level; M])> InBuckets<M, E, F> {
+    /// Tells the bucket, if anyone was in it, and goes on to the next.
+    fn next(&mut self) {
+        if self.peak.iter().any(|&peak| peak > 0) {
+            let count = |n: i64| u64::try_from(n).unwrap_or(0);
+            let level = |place: usize| Level {
+                at_end: count(self.now[place]),
+                peak: count(self.peak[place]),
+                came: self.came[place],
+            };
+            (self.with)(self.number, Timestamp::from_nanos(self.end), std::array::from_fn(level));
+        }
+        match self.ends.next() {
+            Some(end) => (self.number, self.end) = (self.number + 1, end.as_nanos()),
+            None => self.over = true,
+        }
+        (self.peak, self.came) = (self.now, [0; M]);
+    }
+
+    /// Goes on to the bucket that an instant lies in; false if there is none.
+    #[inline]
+    fn reach(&mut self, at: i64) -> bool {
+        while at > self.end && !self.over {
+            self.next();
+        }
+        !self.over
+    }
+}
+
+impl<const N: usize, const M: usize, E, F> Told<N> for InBuckets<M, E, F>
+where
+    E: Iterator<Item = Timestamp>,
+    F: FnMut(u32, Timestamp, [Level; M]),
+{
+    #[inline]
+    fn change(&mut self, at: i64, place: usize, kind: u8) {
+        if place >= M || !self.reach(at) {
+            return;
+        }
+        match kind {
+            COME => {
+                self.now[place] += 1;
+                self.peak[place] = self.peak[place].max(self.now[place]);
+                self.came[place] += 1;
+            }
+            LEAVE => self.now[place] -= 1,
+            _ => {}
+        }
+    }
+
+    fn stretch(&mut self, end: i64, place: usize, happened: &Happened) {
+        if place < M && self.reach(end) {
+            self.peak[place] = self.peak[place].max(self.now[place] + i64::from(happened.top));
+            self.now[place] += i64::from(happened.by);
+            self.came[place] += u64::from(happened.came);
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::buckets::Buckets;
 use super::findings::concern::{Concern, Concerns};
 use super::findings::finding::{Case, Gathered};
-use super::levels::{History, Level, Levels};
-use super::over_time::OverTime;
+use super::levels::{History, Levels};
+use super::over_time::{OverTime, Rows};
 use super::registry::{MOST, Registry};
 use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening, Quantiles};
 use super::samples::{Samples, make_room, quantiles_of};
@@ -274,10 +274,14 @@ impl Listeners {
         folds.sort_unstable_by_key(|(server, fold)| (Reverse(fold.waiting.changes()), *server));
         for (server, fold) in &mut folds {
             let collapsed = fold.waiting.is_collapsed();
-            let waiting = std::mem::take(&mut fold.waiting).finish();
+            let mut waiting = std::mem::take(&mut fold.waiting);
+            // Who was silent is asked where the accept queue was full, and CLOSE_WAIT over time alone.
+            let silent = if fold.overflowed { 0 } else { 1 << SILENT };
+            waiting.forget(silent | if told.queues.is_full() { 1 << CLOSE_WAIT } else { 0 });
+            let waiting = waiting.finish();
             if fold.attempts > 0 {
                 if let Some(buckets) = buckets.filter(|_| !collapsed && !told.queues.is_full()) {
-                    told.queues.add(*server, over_time(&waiting, buckets));
+                    told.queues.add(*server, |rows| over_time(&waiting, buckets, rows));
                 }
                 told.rows.push(fold.row(*server, &waiting));
             }
@@ -446,14 +450,14 @@ impl Fold {
     }
 }
 
-fn over_time(waiting: &History<PLACES>, buckets: Buckets) -> impl Iterator<Item = (Timestamp, [u64; 5])> {
-    let levels = waiting.in_buckets::<OVER_TIME>(buckets).into_iter();
-    // Who came and went inside a bucket shows in the peak of SYN_RECEIVED alone.
-    let told = |of: &[Level; OVER_TIME]| of[0].peak > 0 || of.iter().any(|level| level.at_end > 0);
-    levels.filter(move |(_, levels)| told(levels)).map(|(end, levels)| {
-        let [syn_received, held_off, close_wait, time_wait] = levels.map(|level| level.at_end);
-        (end, [syn_received, held_off, close_wait, time_wait, levels[0].peak])
-    })
+fn over_time(waiting: &History<PLACES>, buckets: Buckets, rows: &mut Rows<5>) {
+    waiting.in_buckets::<OVER_TIME>(buckets, |bucket, end, levels| {
+        // Who came and went inside a bucket shows in the peak of SYN_RECEIVED alone.
+        if levels[0].peak > 0 || levels.iter().any(|level| level.at_end > 0) {
+            let [syn_received, held_off, close_wait, time_wait] = levels.map(|level| level.at_end);
+            rows.push(bucket, end, [syn_received, held_off, close_wait, time_wait, levels[0].peak]);
+        }
+    });
 }
 
 /// The states that `side` came into, when, and when it left them (`None`: it is still there), by its rows that were not

@@ -11,6 +11,7 @@ pub mod folds;
 pub mod give_up;
 pub mod handshake;
 pub mod history;
+mod keys;
 pub mod levels;
 pub mod listeners;
 pub mod over_time;

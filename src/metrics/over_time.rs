@@ -8,14 +8,39 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq)]
 pub struct OverTime<S, const N: usize> {
     subjects: Vec<S>,
-    /// The bucket's end, the subject's place, the counts.
-    rows: Vec<(Timestamp, u32, [u32; N])>,
+    rows: Rows<N>,
+    /// The places of the rows in their order; empty until they are put in order.
+    order: Vec<u32>,
     full: bool,
+}
+
+/// Rows, subject by subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows<const N: usize> {
+    /// By the number of the bucket.
+    ends: Vec<Timestamp>,
+    /// The bucket's number, the subject's place, the counts.
+    all: Vec<(u32, u32, [u32; N])>,
+    /// Of the subject that is being told.
+    place: u32,
+}
+
+impl<const N: usize> Rows<N> {
+    /// Takes the row of a bucket, given its number, from 0, and its end. Those of a subject come in the order of buckets.
+    #[inline]
+    pub fn push(&mut self, bucket: u32, end: Timestamp, counts: [u64; N]) {
+        if self.ends.len() <= bucket as usize {
+            self.ends.resize(bucket as usize + 1, end);
+        }
+        self.ends[bucket as usize] = end;
+        self.all.push((bucket, self.place, counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX))));
+    }
 }
 
 impl<S, const N: usize> Default for OverTime<S, N> {
     fn default() -> Self {
-        Self { subjects: Vec::new(), rows: Vec::new(), full: false }
+        let rows = Rows { ends: Vec::new(), all: Vec::new(), place: 0 };
+        Self { subjects: Vec::new(), rows, order: Vec::new(), full: false }
     }
 }
 
@@ -25,54 +50,67 @@ impl<S: Copy + Ord, const N: usize> OverTime<S, N> {
         self.full
     }
 
-    /// Takes all rows of a subject, by bucket. Of rows there are at most [`MAX_ROWS`], unless the first subject has more: the
+    /// Takes all rows of a subject. Of rows there are at most [`MAX_ROWS`], unless the first subject has more: the
     /// first one that does not fit is left out, and all after it.
-    pub fn add(&mut self, subject: S, own: impl Iterator<Item = (Timestamp, [u64; N])>) {
-        let (before, place) = (self.rows.len(), self.subjects.len() as u32);
-        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        self.rows.extend(own.map(|(end, counts)| (end, place, counts.map(count))));
-        self.full = self.full || (before > 0 && self.rows.len() > MAX_ROWS);
+    pub fn add(&mut self, subject: S, tell: impl FnOnce(&mut Rows<N>)) {
+        let before = self.rows.all.len();
+        self.rows.place = self.subjects.len() as u32;
+        tell(&mut self.rows);
+        self.full = self.full || (before > 0 && self.rows.all.len() > MAX_ROWS);
         if self.full {
-            self.rows.truncate(before);
+            self.rows.all.truncate(before);
         } else {
             self.subjects.push(subject);
         }
     }
 
     /// One that takes no rows: nobody asks for them.
-    pub const fn unwanted() -> Self {
-        Self { subjects: Vec::new(), rows: Vec::new(), full: true }
+    pub fn unwanted() -> Self {
+        Self { full: true, ..Self::default() }
     }
 
     /// Puts the rows in order.
     pub fn sorted(mut self) -> Self {
-        // Subjects are compared once each, and not with every row.
-        let mut order: Vec<u32> = (0..self.subjects.len() as u32).collect();
-        order.sort_unstable_by_key(|&place| self.subjects.get(place as usize));
-        let mut ranks = vec![0; order.len()];
-        for (rank, &place) in (0..).zip(&order) {
-            ranks[place as usize] = rank;
+        // Subjects are compared once each, and not with every row; and the rows of a subject are in order.
+        let mut subjects: Vec<u32> = (0..self.subjects.len() as u32).collect();
+        subjects.sort_unstable_by_key(|&place| self.subjects.get(place as usize));
+        let all = &self.rows.all;
+        // Where the next row of a bucket goes.
+        let mut next = vec![0_u32; self.rows.ends.len() + 1];
+        all.iter().for_each(|row| next[row.0 as usize + 1] += 1);
+        let mut before = 0;
+        for next in &mut next {
+            before += *next;
+            *next = before;
         }
-        self.rows.iter_mut().for_each(|row| row.1 = ranks[row.1 as usize]);
-        self.subjects.sort_unstable();
-        self.rows.sort_unstable_by_key(|row| (row.0, row.1));
+        self.order = vec![0; all.len()];
+        for place in subjects {
+            let first = all.partition_point(|row| row.1 < place);
+            for (row, at) in all[first..].iter().zip(first as u32..).take_while(|(row, _)| row.1 == place) {
+                let next = &mut next[row.0 as usize];
+                self.order[*next as usize] = at;
+                *next += 1;
+            }
+        }
         self
     }
 
     /// How many rows there are.
     pub const fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.all.len()
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.all.is_empty()
     }
 
-    /// The rows.
+    /// The rows, once they are in order.
     pub fn iter(&self) -> impl Iterator<Item = (Timestamp, S, [u64; N])> + '_ {
-        self.rows.iter().filter_map(|(end, subject, counts)| {
-            Some((*end, *self.subjects.get(*subject as usize)?, counts.map(u64::from)))
+        self.order.iter().filter_map(|&at| {
+            let (bucket, subject, counts) = self.rows.all.get(at as usize)?;
+            let (end, subject) = (self.rows.ends.get(*bucket as usize)?, self.subjects.get(*subject as usize)?);
+            Some((*end, *subject, counts.map(u64::from)))
         })
     }
 }
@@ -82,26 +120,30 @@ mod tests {
     use super::*;
     use crate::metrics::synthetic::at;
 
+    fn told<S: Copy + Ord>(all: &mut OverTime<S, 1>, subject: S, own: impl Iterator<Item = (u32, u64)>) {
+        all.add(subject, |rows| own.for_each(|(bucket, count)| rows.push(bucket, at(bucket.into()), [count])));
+    }
+
     #[test]
     fn rows_are_in_the_order_of_buckets_then_subjects() {
         let mut all = OverTime::<char, 1>::default();
-        all.add('b', [(at(1), [3]), (at(2), [4])].into_iter());
-        all.add('a', [(at(2), [5])].into_iter());
+        told(&mut all, 'b', [(1, 3), (2, 4)].into_iter());
+        told(&mut all, 'a', [(2, 5)].into_iter());
         let rows: Vec<_> = all.sorted().iter().collect();
         assert_eq!(rows, [(at(1), 'b', [3]), (at(2), 'a', [5]), (at(2), 'b', [4])]);
     }
 
     #[test]
     fn the_first_that_does_not_fit_ends_it() {
-        let many = |n: usize| (0..n as i64).map(|n| (at(n), [1]));
+        let many = |n: usize| (0..n as u32).map(|n| (n, 1));
         let mut all = OverTime::<u8, 1>::default();
-        all.add(1, many(MAX_ROWS - 5));
-        all.add(2, many(6));
+        told(&mut all, 1, many(MAX_ROWS - 5));
+        told(&mut all, 2, many(6));
         assert!(all.is_full());
-        all.add(3, many(1));
+        told(&mut all, 3, many(1));
         assert_eq!(all.len(), MAX_ROWS - 5);
         let mut one = OverTime::<u8, 1>::default();
-        one.add(1, many(MAX_ROWS + 5));
+        told(&mut one, 1, many(MAX_ROWS + 5));
         assert_eq!((one.len(), one.is_full()), (MAX_ROWS + 5, false));
     }
 }

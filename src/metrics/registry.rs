@@ -2,16 +2,27 @@
 //! is never exceeded: where more come, those that are worth least are given up.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
+
+use super::rows::PortUser;
+use crate::tcp::segment::HostPort;
 
 /// Most that are known at a time.
 pub const MOST: usize = 1 << 16;
 
+/// What something can be known by.
+pub trait Key: Copy + Eq + Ord {
+    /// A number that differs where keys do, as good as always. Keys come from the wire, so what it is with which `seed` is nobody's to
+    /// choose.
+    fn hash(&self, seed: Seed) -> u64;
+}
+
 /// Keys with what is known of them, in the order they came.
 #[derive(Clone, Debug)]
 pub struct Registry<K, V> {
-    places: HashMap<K, u32, Seeded>,
+    seed: Seed,
+    index: Index,
     all: Vec<(K, V)>,
     /// Connections of one listener come in a row.
     last: Option<(K, usize)>,
@@ -19,21 +30,23 @@ pub struct Registry<K, V> {
 
 impl<K, V> Default for Registry<K, V> {
     fn default() -> Self {
-        Self { places: HashMap::default(), all: Vec::new(), last: None }
+        Self { seed: Seed::default(), index: Index::default(), all: Vec::new(), last: None }
     }
 }
 
-impl<K: Copy + Eq + Hash + Ord, V: Default> Registry<K, V> {
+impl<K: Key, V: Default> Registry<K, V> {
     /// What is known of `key`: nothing, if it was not known before. The place is good until [`forget`](Self::forget).
     pub fn place(&mut self, key: K) -> usize {
         if let Some((_, place)) = self.last.filter(|last| last.0 == key) {
             return place;
         }
-        let next = self.all.len();
-        let place = *self.places.entry(key).or_insert(next as u32) as usize;
-        if place == next {
+        let hash = key.hash(self.seed);
+        let place = self.index.find(hash, |place| self.all.get(place).is_some_and(|known| known.0 == key));
+        let place = place.unwrap_or_else(|| {
+            self.index.insert(hash, self.all.len());
             self.all.push((key, V::default()));
-        }
+            self.all.len() - 1
+        });
         self.last = Some((key, place));
         place
     }
@@ -45,7 +58,8 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Registry<K, V> {
 
     /// What is known of `key`, if anything is.
     pub fn get(&mut self, key: K) -> Option<&mut V> {
-        let place = *self.places.get(&key)? as usize;
+        let hash = key.hash(self.seed);
+        let place = self.index.find(hash, |place| self.all.get(place).is_some_and(|known| known.0 == key))?;
         self.at(place)
     }
 
@@ -63,9 +77,10 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Registry<K, V> {
     }
 
     fn places(&mut self) {
-        self.places.clear();
-        self.places.shrink_to(2 * self.all.len());
-        self.places.extend((0..).zip(&self.all).map(|(place, (key, _))| (*key, place)));
+        self.index = Index::default();
+        for (place, (key, _)) in self.all.iter().enumerate() {
+            self.index.insert(key.hash(self.seed), place);
+        }
         self.last = None;
     }
 
@@ -117,71 +132,193 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Registry<K, V> {
     }
 }
 
-/// Keys come from the wire, so where they hash to is nobody's to choose; and it must be fast.
-#[derive(Clone, Copy, Debug)]
-pub struct Seeded(u64);
+/// Where the keys of a registry stand, by their hashes: open addressing, in at most 2³¹ places.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    /// The upper half of the hash, then the place plus one; 0 is free. A power of two of them, no more than three quarters in use.
+    slots: Vec<u64>,
+    used: usize,
+}
 
-impl Default for Seeded {
+impl Index {
+    const LEAST: usize = 8;
+
+    /// Of the places with this hash the one that is looked for.
+    fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut slot = self.first(hash);
+        loop {
+            let known = *self.slots.get(slot)?;
+            if known == 0 {
+                return None;
+            }
+            let place = (known as u32 - 1) as usize;
+            if (known ^ hash) >> 32 == 0 && is_it(place) {
+                return Some(place);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// The slot where the search begins: by the uppermost bits, so that what stands in the slots is enough to move them.
+    fn first(&self, hash: u64) -> usize {
+        (hash >> 32) as usize >> (32 - self.slots.len().max(1).ilog2())
+    }
+
+    /// Takes a place whose hash is not among the others with it.
+    fn insert(&mut self, hash: u64, place: usize) {
+        if self.used * 4 >= self.slots.len() * 3 {
+            let wide = vec![0; (2 * self.slots.len()).max(Self::LEAST)];
+            let old = std::mem::replace(&mut self.slots, wide);
+            old.into_iter().filter(|&known| known != 0).for_each(|known| self.put(known));
+        }
+        self.put(hash >> 32 << 32 | (place as u32 + 1) as u64);
+        self.used += 1;
+    }
+
+    fn put(&mut self, known: u64) {
+        let mut slot = self.first(known);
+        while let Some(other) = self.slots.get_mut(slot) {
+            if *other == 0 {
+                *other = known;
+                return;
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+    }
+}
+
+/// A set of numbers.
+#[derive(Clone, Debug, Default)]
+pub struct NumberSet {
+    seed: Seed,
+    /// 0 is free.
+    slots: Vec<u64>,
+    used: usize,
+    has_zero: bool,
+}
+
+impl NumberSet {
+    /// Takes a number; whether it is new.
+    pub fn insert(&mut self, number: u64) -> bool {
+        if number == 0 {
+            return !std::mem::replace(&mut self.has_zero, true);
+        }
+        if self.used * 4 >= self.slots.len() * 3 {
+            let wide = vec![0; (2 * self.slots.len()).max(Index::LEAST)];
+            let old = std::mem::replace(&mut self.slots, wide);
+            for number in old.into_iter().filter(|&number| number != 0) {
+                if let Some(slot) = self.slot(number).and_then(|slot| self.slots.get_mut(slot)) {
+                    *slot = number;
+                }
+            }
+        }
+        let slot = self.slot(number).and_then(|slot| self.slots.get_mut(slot));
+        let is_new = slot.is_some_and(|slot| std::mem::replace(slot, number) == 0);
+        self.used += usize::from(is_new);
+        is_new
+    }
+
+    /// Where the number stands or would.
+    fn slot(&self, number: u64) -> Option<usize> {
+        let mut slot = self.seed.fold(0, number) as usize & self.slots.len().wrapping_sub(1);
+        loop {
+            let known = *self.slots.get(slot)?;
+            if known == 0 || known == number {
+                return Some(slot);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// Whether it has the number.
+    pub fn contains(&self, number: u64) -> bool {
+        if number == 0 { self.has_zero } else { self.slot(number).is_some_and(|slot| self.slots.get(slot) != Some(&0)) }
+    }
+
+    /// How many numbers it has.
+    pub fn len(&self) -> usize {
+        self.used + usize::from(self.has_zero)
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, in no order.
+    pub fn into_numbers(self) -> impl Iterator<Item = u64> {
+        self.slots.into_iter().filter(|&number| number != 0).chain(self.has_zero.then_some(0))
+    }
+}
+
+/// What hashes depend on, different in every run.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed(u64);
+
+impl Default for Seed {
     fn default() -> Self {
         Self(RandomState::new().build_hasher().finish() | 1)
     }
 }
 
-impl BuildHasher for Seeded {
-    type Hasher = Folded;
-
-    fn build_hasher(&self) -> Folded {
-        Folded { state: self.0, seed: self.0 }
-    }
-}
-
-/// Multiplies to twice the width and folds the halves.
-#[derive(Clone, Copy, Debug)]
-pub struct Folded {
-    state: u64,
-    seed: u64,
-}
-
-impl Hasher for Folded {
-    fn finish(&self) -> u64 {
-        self.state
+impl Seed {
+    /// Adds a word to a hash: multiplies to twice the width and folds the halves.
+    const fn fold(self, hash: u64, word: u64) -> u64 {
+        let product = (self.0 ^ hash ^ word) as u128 * (self.0.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15) as u128;
+        product as u64 ^ (product >> 64) as u64
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|&word| self.write_u64(u64::from_le_bytes(word)));
-        if let Ok(half) = rest.try_into() {
-            self.write_u64(u32::from_le_bytes(half).into());
-        } else if !rest.is_empty() {
-            self.write_u64(rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)));
+    /// Adds an address, with something of less than 32 bits that belongs to it.
+    pub fn address(self, hash: u64, ip: IpAddr, more: u32) -> u64 {
+        match ip {
+            IpAddr::V4(ip) => self.fold(hash, u64::from(more) << 32 | u64::from(ip.to_bits())),
+            IpAddr::V6(ip) => {
+                let bits = ip.to_bits();
+                let upper = self.fold(hash ^ 6, (bits >> 64) as u64);
+                self.fold(self.fold(upper, bits as u64), more.into())
+            }
         }
     }
+}
 
-    fn write_u8(&mut self, value: u8) {
-        self.write_u64(value.into());
+impl Key for IpAddr {
+    fn hash(&self, seed: Seed) -> u64 {
+        seed.address(0, *self, 0)
     }
+}
 
-    fn write_u16(&mut self, value: u16) {
-        self.write_u64(value.into());
+impl Key for HostPort {
+    fn hash(&self, seed: Seed) -> u64 {
+        seed.address(0, self.ip, self.port.into())
     }
+}
 
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(value.into());
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let product = u128::from(self.state ^ value) * u128::from(self.seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15);
-        self.state = (product as u64) ^ (product >> 64) as u64;
-    }
-
-    fn write_usize(&mut self, value: usize) {
-        self.write_u64(value as u64);
+impl Key for PortUser {
+    fn hash(&self, seed: Seed) -> u64 {
+        seed.address(seed.address(0, self.server.ip, self.server.port.into()), self.client_ip, 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Key for u64 {
+        fn hash(&self, seed: Seed) -> u64 {
+            seed.fold(0, *self)
+        }
+    }
+
+    #[test]
+    fn a_set_knows_what_it_has() {
+        let mut set = NumberSet::default();
+        assert!(!set.contains(0) && !set.contains(1) && set.is_empty());
+        assert!((0..1_000).all(|n| set.insert(n * n)) && (0..1_000).all(|n| !set.insert(n * n)));
+        assert!((0..1_000_000).all(|n: u64| set.contains(n) == (n.isqrt().pow(2) == n && n < 1_000_000)));
+        let mut all: Vec<_> = set.clone().into_numbers().collect();
+        all.sort_unstable();
+        assert_eq!((set.len(), all), (1_000, (0..1_000).map(|n| n * n).collect()));
+    }
 
     #[test]
     fn each_key_has_one_place() {

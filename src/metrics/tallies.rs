@@ -13,13 +13,15 @@ pub struct Tallies<const N: usize> {
     /// The end of the first bin.
     first: i64,
     bins: Vec<[i32; N]>,
+    /// What lies in the bins there are: after `.0`, and no more than so many nanoseconds after it. 0 near the ends of the range.
+    reach: (i64, u64),
     /// The bin that was used last, with what lies in it: after `.0`, up to `.1`.
     last: (i64, i64, usize),
 }
 
 impl<const N: usize> Default for Tallies<N> {
     fn default() -> Self {
-        Self { step: 1, first: 0, bins: Vec::new(), last: (i64::MAX, i64::MIN, 0) }
+        Self { step: 1, first: 0, bins: Vec::new(), reach: (0, 0), last: (i64::MAX, i64::MIN, 0) }
     }
 }
 
@@ -44,7 +46,9 @@ impl<const N: usize> Tallies<N> {
         });
     }
 
-    fn with(&mut self, at: i64, change: impl FnOnce(&mut [i32; N])) {
+    /// Changes the bin of an instant.
+    #[inline]
+    pub fn with(&mut self, at: i64, change: impl FnOnce(&mut [i32; N])) {
         let place = if at > self.last.0 && at <= self.last.1 { self.last.2 } else { self.place(at) };
         if let Some(bin) = self.bins.get_mut(place) {
             change(bin);
@@ -52,6 +56,20 @@ impl<const N: usize> Tallies<N> {
     }
 
     fn place(&mut self, at: i64) -> usize {
+        // Where `reach` is not 0 nothing here overflows: what lies before it, or far behind, comes out large.
+        let into = (at.wrapping_sub(self.reach.0) as u64).wrapping_sub(1);
+        if into >= self.reach.1 {
+            return self.make_place(at);
+        }
+        let step = self.step.unsigned_abs();
+        let place = into / step;
+        let begin = self.reach.0.wrapping_add((place * step) as i64);
+        self.last = (begin, begin.wrapping_add(self.step), place as usize);
+        place as usize
+    }
+
+    #[cold]
+    fn make_place(&mut self, at: i64) -> usize {
         let end = round_up(at, self.step);
         if self.bins.is_empty() {
             self.first = end;
@@ -61,7 +79,7 @@ impl<const N: usize> Tallies<N> {
         let bins = place.max(self.bins.len() as i128 - 1) - place.min(0);
         if bins >= MOST {
             self.widen(self.step.saturating_mul(2));
-            return self.place(at);
+            return self.make_place(at);
         }
         if place < 0 {
             self.bins.splice(0..0, std::iter::repeat_n([0; N], place.unsigned_abs() as usize));
@@ -72,7 +90,15 @@ impl<const N: usize> Tallies<N> {
             self.bins.resize(place + 1, [0; N]);
         }
         self.last = (end.saturating_sub(self.step), end, place);
+        self.reach = (self.first.wrapping_sub(self.step), self.known().unwrap_or(0));
         place
+    }
+
+    /// How much time the bins cover, if all of it can be told.
+    fn known(&self) -> Option<u64> {
+        let length = self.step.checked_mul(i64::try_from(self.bins.len()).ok()?)?;
+        self.first.checked_sub(self.step)?.checked_add(length)?;
+        Some(length.unsigned_abs())
     }
 
     /// The end of each bin and its sums, in order.

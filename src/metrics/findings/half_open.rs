@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::finding::{Finding, Frames, Severity};
 use crate::metrics::distinct::{Distinct, Known, Spread, mix};
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::registry::{MOST, Registry};
+use crate::metrics::registry::{Key, MOST, Registry, Seed};
 use crate::metrics::rows::{ConnectionRow, ListenerRow, Opening};
 use crate::tcp::segment::{FrameId, HostPort};
 use crate::time::{Span, Timestamp};
@@ -74,6 +74,12 @@ impl Network {
             IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & !0xff).into(),
             IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (!0 << 64)).into(),
         })
+    }
+}
+
+impl Key for (HostPort, Network) {
+    fn hash(&self, seed: Seed) -> u64 {
+        seed.address(self.0.hash(seed), self.1.0, 0)
     }
 }
 

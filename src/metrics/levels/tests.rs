@@ -5,6 +5,18 @@ use crate::metrics::distinct::mix;
 use crate::metrics::synthetic::at;
 use crate::time::Span;
 
+impl<const N: usize> History<N> {
+    fn rows<const M: usize>(&self, buckets: Buckets) -> Vec<(Timestamp, [Level; M])> {
+        let (mut rows, mut last) = (Vec::new(), None);
+        self.in_buckets(buckets, |number, end, levels| {
+            assert!(last < Some(number));
+            last = Some(number);
+            rows.push((end, levels));
+        });
+        rows
+    }
+}
+
 fn levels(stays: &[(u8, i64, Option<i64>)]) -> History<2> {
     let mut levels = Levels::default();
     stays.iter().for_each(|&(place, from, until)| levels.add(place, at(from), until.map(at)));
@@ -42,12 +54,12 @@ fn a_stay_inside_a_bucket_shows_in_its_peak_alone() {
         (at(30), [level(1, 1, 0), level(0, 1, 1)]),
         (at(40), [level(0, 1, 0), level(0, 0, 0)]),
     ];
-    assert_eq!(of.in_buckets::<2>(tens(95)), expected);
+    assert_eq!(of.rows::<2>(tens(95)), expected);
 }
 
 #[test]
 fn buckets_without_anyone_are_left_out() {
-    let ends = |of: &History<2>| of.in_buckets::<1>(tens(95)).iter().map(|row| row.0.as_nanos()).collect::<Vec<_>>();
+    let ends = |of: &History<2>| of.rows::<1>(tens(95)).iter().map(|row| row.0.as_nanos()).collect::<Vec<_>>();
     assert_eq!(ends(&levels(&[(0, 3, Some(7)), (0, 71, None)])), [10, 80, 90, 95]);
     assert_eq!(ends(&levels(&[])), Vec::<i64>::new());
 }
@@ -105,7 +117,7 @@ fn settled_in_order_nothing_changes() {
     let (exact, settled) = both(&stays, 256, 1_000);
     assert_eq!(settled.peak(0), exact.peak(0));
     let buckets = Buckets::new(at(0), at(403_456), Some(Span::from_nanos(5_000)));
-    assert_eq!(settled.in_buckets::<1>(buckets), exact.in_buckets::<1>(buckets));
+    assert_eq!(settled.rows::<1>(buckets), exact.rows::<1>(buckets));
 }
 
 #[test]
@@ -117,7 +129,7 @@ fn late_ones_leave_the_levels_exact_and_the_peaks_no_higher_than_they_were() {
     }
     let (exact, settled) = both(&stays, 256, 1_000);
     let buckets = Buckets::new(at(0), at(500_000), Some(Span::from_nanos(5_000)));
-    let (exact_rows, settled_rows) = (exact.in_buckets::<1>(buckets), settled.in_buckets::<1>(buckets));
+    let (exact_rows, settled_rows) = (exact.rows::<1>(buckets), settled.rows::<1>(buckets));
     assert_eq!(exact_rows.len(), settled_rows.len());
     for ((end, [was]), (same_end, [told])) in exact_rows.into_iter().zip(settled_rows) {
         assert_eq!((end, was.at_end, was.came), (same_end, told.at_end, told.came));
@@ -172,7 +184,7 @@ fn stretches_widen_without_losing_the_peak() {
     let buckets = Buckets::new(at(0), at(7_050), Some(Span::from_nanos(1_000)));
     let settled = of.finish();
     assert_eq!(settled.peak(0), exact.peak(0));
-    assert_eq!(settled.in_buckets::<1>(buckets), exact.in_buckets::<1>(buckets));
+    assert_eq!(settled.rows::<1>(buckets), exact.rows::<1>(buckets));
 }
 
 #[test]
@@ -182,7 +194,7 @@ fn what_ends_after_the_capture_has_not_ended() {
         of.add(0, at(n * 10), Some(at(n * 10 + 5_000)));
     }
     of.settle(0, 100);
-    let rows = of.finish().in_buckets::<1>(Buckets::new(at(0), at(1_050), Some(Span::from_nanos(100))));
+    let rows = of.finish().rows::<1>(Buckets::new(at(0), at(1_050), Some(Span::from_nanos(100))));
     assert_eq!(rows.last().map(|(end, [level])| (*end, level.at_end)), Some((at(1_050), 100)));
 }
 
@@ -208,7 +220,7 @@ fn where_only_sums_matter_they_are_exact_and_answers_never_too_low() {
     assert_eq!(sums.peak(0), exact.peak(0));
     assert!(sums.least(1) >= exact.least(1), "{:?} {:?}", sums.least(1), exact.least(1));
     let ends = |history: &History<2>| {
-        let rows = history.in_buckets::<2>(Buckets::new(at(0), at(20_000), Some(Span::from_nanos(500))));
+        let rows = history.rows::<2>(Buckets::new(at(0), at(20_000), Some(Span::from_nanos(500))));
         rows.into_iter().map(|(end, [_, level])| (end, level.at_end)).collect::<Vec<_>>()
     };
     assert_eq!(ends(&sums), ends(&exact));
