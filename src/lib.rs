@@ -17,6 +17,8 @@ pub mod decode;
 
 pub mod tcp;
 
+pub mod names;
+
 pub mod conntrack;
 
 pub mod metrics;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
-use super::ended::{Closed, Ended, Teller};
+use super::ended::{Closed, Ended, Teller, call};
 use super::flow::Flow;
 use super::head::{Chunk, Head, IN_CHUNK, Key};
 use super::index::Index;
@@ -16,7 +16,9 @@ use super::prefetch::prefetch;
 use super::slab::Slab;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
+use crate::names::mark::{Mark, Marks};
 use crate::tcp::segment::{Addressed, Flags, Segment, Tunnel, Undelivered};
+use crate::tcp::seq::SeqNum;
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
@@ -27,6 +29,8 @@ const MOST_PACKED: usize = 24;
 pub const FETCHED: usize = 16;
 /// What an unpacked flow takes, with all that hangs on it, about.
 const UNPACKED_BYTES: usize = 5_000;
+/// What a flow with marks takes beside that, about.
+const MARKED_BYTES: usize = 250;
 /// A connection that has ended is kept this long after its last packet at least: what comes late is still its own.
 const LINGER: Span = Span::from_secs(60);
 
@@ -42,6 +46,8 @@ pub struct Tracker {
     chunks: Slab<Chunk>,
     unpacked: Slab<Option<Box<Flow>>>,
     tunnels: HashMap<u32, Tunnel>,
+    /// What payloads told, of flows that they told something of.
+    marks: HashMap<u32, Box<Marks>>,
     /// By second of packet time: flows to look at then, each with the low bits of its first ordinal.
     due: BTreeMap<i64, Vec<(u32, u32)>>,
     /// Entries of `due`.
@@ -73,6 +79,7 @@ impl Tracker {
             chunks: Slab::new(),
             unpacked: Slab::new(),
             tunnels: HashMap::new(),
+            marks: HashMap::new(),
             due: BTreeMap::new(),
             entries: 0,
             ended: Ended::default(),
@@ -91,6 +98,14 @@ impl Tracker {
 
     /// Takes segments, in the order of the capture. Connections that can no longer change wait for [`Tracker::take`].
     pub fn feed_all(&mut self, segments: &[Addressed]) {
+        self.feed_marked(segments, &[]);
+    }
+
+    /// The same, with what some of the segments' payloads told, in their order.
+    pub fn feed_marked(&mut self, segments: &[Addressed], marks: &[Mark]) {
+        let mut marks = marks.iter();
+        let mut mark = marks.next();
+        let mut marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
         let mut wanted = [Wanted::default(); FETCHED];
         for some in segments.chunks(FETCHED) {
             for (wanted, addressed) in wanted.iter_mut().zip(some) {
@@ -117,6 +132,11 @@ impl Tracker {
             }
             for (wanted, addressed) in wanted.iter().zip(some) {
                 self.feed_one(addressed, wanted);
+                if addressed.segment.ordinal == marked {
+                    self.mark(addressed, wanted, mark);
+                    mark = marks.next();
+                    marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
+                }
             }
         }
     }
@@ -128,6 +148,43 @@ impl Tracker {
             Some(number) => self.feed_known(number, addressed, wanted),
             None => self.begin(addressed, wanted),
         }
+    }
+
+    /// Keeps what a segment's payload told of its flow.
+    #[cold]
+    fn mark(&mut self, addressed: &Addressed, wanted: &Wanted, mark: Option<&Mark>) {
+        let Some(number) = self.index.find(wanted.hash, |number| self.heads.get(number).is_of(&wanted.key)) else {
+            return;
+        };
+        let Some(mark) = mark else { return };
+        if mark.is_of_beginning() {
+            let isn = self.isn(number, wanted.down);
+            if isn.is_some_and(|isn| !Mark::is_near(isn, addressed.segment.payload_seq())) {
+                return;
+            }
+        }
+        self.heads.get_mut(number).mark(Head::NAMED);
+        self.marks.entry(number).or_default().push(mark.clone(), wanted.down);
+    }
+
+    /// The sequence number of the last SYN that went this way, if one was seen.
+    fn isn(&mut self, number: u32, down: bool) -> Option<SeqNum> {
+        let head = self.heads.get(number);
+        if head.is(Head::UNPACKED) {
+            return self.unpacked.get(head.last).as_ref().and_then(|flow| flow.isn(direction(down)));
+        }
+        self.read(number);
+        let is_syn = |packed: &&Packed| packed.direction() == direction(down) && packed.flags().has_all(Flags::SYN);
+        self.scratch.iter().rev().find(is_syn).map(Packed::seq)
+    }
+
+    /// What payloads told of a flow, which has ended or begins anew.
+    fn take_marks(&mut self, number: u32) -> Option<Box<Marks>> {
+        if !self.heads.get(number).is(Head::NAMED) {
+            return None;
+        }
+        self.heads.get_mut(number).unmark(Head::NAMED);
+        self.marks.remove(&number)
     }
 
     /// The first segment of a flow.
@@ -295,8 +352,17 @@ impl Tracker {
             self.ended.starts.extend(after.into_iter().filter(|&start| !known(start)).flatten());
             self.ended.dropped.extend(before[1].filter(|&start| !after.contains(&Some(start))));
         }
-        let Some(report) = ended else { return };
-        let begins_anew = flow.is_fresh();
+        let Some(mut report) = ended else { return };
+        let (begins_anew, start) = (flow.is_fresh(), flow.starts()[0]);
+        if self.heads.get(number).is(Head::NAMED)
+            && let Some(mut marks) = self.take_marks(number)
+        {
+            call(&mut report, &marks.before(start.unwrap_or(u64::MAX)));
+            if !marks.is_empty() {
+                self.heads.get_mut(number).mark(Head::NAMED);
+                self.marks.insert(number, marks);
+            }
+        }
         self.ended.reports.push(report);
         if begins_anew {
             self.unpacked.remove(at);
@@ -403,7 +469,8 @@ impl Tracker {
         let vlan = self.read(number);
         let head = self.heads.get(number);
         let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
-        Closed { key: head.key().flow_key(), first: head.base(), vlan, tunnel, finish, segments: 0..self.scratch.len() }
+        let segments = 0..self.scratch.len();
+        Closed { key: head.key().flow_key(), first: head.base(), vlan, tunnel, finish, segments, marks: None }
     }
 
     /// Ends a flow and forgets it.
@@ -412,10 +479,14 @@ impl Tracker {
         if head.is(Head::UNPACKED) {
             if let Some(flow) = self.unpacked.remove(head.last) {
                 self.ended.dropped.extend(flow.starts()[1]);
-                self.ended.reports.push(flow.finish(&self.config, finish));
+                let mut report = flow.finish(&self.config, finish);
+                if let Some(marks) = self.take_marks(number) {
+                    call(&mut report, &marks);
+                }
+                self.ended.reports.push(report);
             }
         } else {
-            let closed = self.closed(number, finish);
+            let closed = Closed { marks: self.take_marks(number), ..self.closed(number, finish) };
             self.ended.push(closed, &self.scratch);
             self.free_chunks(number);
         }
@@ -434,6 +505,7 @@ impl Tracker {
         self.heads.len() * (size_of::<Head>() + 12)
             + self.chunks.len() * size_of::<Chunk>()
             + self.unpacked.len() * UNPACKED_BYTES
+            + self.marks.len() * MARKED_BYTES
     }
 
     /// Gives up the eighth of the table that is worth least, so that the search for it is paid once in many packets.

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 pub use super::history::Letters;
+pub use crate::names::mark::{App, Called, TlsVersion};
 pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
@@ -186,6 +187,8 @@ pub struct ConnectionRow {
     pub syn_wait_ns: Option<i64>,
     /// The first final ACK that a full accept queue ignored → the one that the server took.
     pub accept_wait_ns: Option<i64>,
+    /// What its first bytes show of the service.
+    pub called: Called,
 }
 
 /// `transitions`: a row a change of state.

@@ -62,6 +62,7 @@ impl Draft {
                 accept_queue_overflow: false,
                 syn_wait_ns: None,
                 accept_wait_ns: None,
+                called: Called::default(),
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::folds::Asked;
 use crate::metrics::rows::{CaptureInfo, Summary};
+use crate::names::reader::Reader;
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
 
@@ -55,6 +56,7 @@ const TICK: Span = Span::from_secs(1);
 pub struct Engine<S: Sink> {
     options: Options,
     decoder: Decoder,
+    names: Reader,
     shards: Shards<S>,
     stream: bool,
     /// When the last tick was: its packet time and how many packets had come.
@@ -83,6 +85,7 @@ impl<S: Sink + 'static> Engine<S> {
         decoder.verify_checksums = options.verify_checksums;
         Ok(Self {
             decoder,
+            names: Reader::default(),
             options,
             shards,
             stream,
@@ -112,15 +115,27 @@ impl<S: Sink + 'static> Engine<S> {
             self.last_ts = Some(self.last_ts.map_or(own, |last| last.max(own)));
         }
         let frame = FrameId::new(file, packet.number);
-        let Self { segments, shards, skipped, .. } = self;
-        self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
-            Decoded::Segment { addressed, payload: _ } => {
+        let Self { segments, shards, skipped, names, .. } = self;
+        let payload = self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
+            Decoded::Segment { addressed, payload } => {
                 *segments += 1;
+                let (flags, seq) = (addressed.segment.flags, addressed.segment.seq);
                 shards.segment(addressed);
+                if names.concerns(flags, seq, payload) { Some(payload) } else { None }
             }
-            Decoded::Undelivered(icmp) => shards.undelivered(&icmp),
-            Decoded::Skip(skip) => skipped.add(skip),
+            Decoded::Undelivered(icmp) => {
+                shards.undelivered(&icmp);
+                None
+            }
+            Decoded::Skip(skip) => {
+                skipped.add(skip);
+                None
+            }
         });
+        if let Some(payload) = payload {
+            let mark = self.shards.last().and_then(|addressed| self.names.read(addressed, payload));
+            mark.into_iter().for_each(|mark| self.shards.mark(mark));
+        }
         self.shards.settle();
         self.packets += 1;
         let (then, before) = self.ticked;

@@ -189,6 +189,11 @@ table!(ConnectionRow, Connections, |r, files| {
     "last_file" Text "" "input that last_frame stands in; null with a single input" = files.name(r.last_frame);
     "syn_wait_ns" Integer "ns" "first SYN to the SYN that was answered: the part of connect_ns that was waiting to send it again; 0 with one SYN, null where it is unknown which was answered; connect_ns is syn_wait_ns + syn_to_syn_ack_ns" = r.syn_wait_ns;
     "accept_wait_ns" Integer "ns" "first final ACK, ignored because the accept queue was full, to the ACK that the server took; null without an overflow, or where nothing proves that it took one" = r.accept_wait_ns;
+    "app" Text "" "what it speaks: tls, http (HTTP/1), http2 (HTTP/2 by prior knowledge) or ssh; of a proxy and what is spoken through it, the first; null when its first bytes do not show" = r.called.app;
+    "app_name" Text "" "what the service is called: tls: the server name (SNI) that the client asks for; http: the host of the first request, with the port if it has one; ssh: the server's banner; hosts in lower case; what a terminal might take for a command is replaced by U+FFFD; null when unknown" = r.called.name.as_deref();
+    "alpn" Text "" "application protocol (ALPN): up to TLS 1.2 the one that the server chose; in TLS 1.3, where the choice is encrypted, and where the ServerHello was not seen, those that the client offers, separated by commas; null without" = r.called.alpn.as_deref();
+    "tls_version" Text "" "the version that the server chose: 1.0, 1.1, 1.2 or 1.3; null where its ServerHello was not seen" = r.called.tls_version;
+    "tls_handshake_ns" Integer "ns" "the segment that the ClientHello begins in to the first that begins with a record, or with a change of cipher and then a record, that shows the handshake complete: up to TLS 1.2 the first application data of either side; in TLS 1.3 the client's first encrypted record after the ServerHello, which holds its Finished; null where the client offers to send data early, and where either hello was not seen" = r.called.tls_handshake_ns;
 });
 
 table!(TransitionRow, Transitions, |r, files| {

@@ -20,7 +20,8 @@ fn the_columns_are_the_contracts_with_additions_last() {
          fin_retransmissions_client fin_retransmissions_server close_wait_client_ns close_wait_server_ns \
          retransmissions_client retransmissions_server history conn_state \
          syn_retransmissions syn_ack_retransmissions accept_queue_overflow first_file last_file \
-         syn_wait_ns accept_wait_ns"
+         syn_wait_ns accept_wait_ns \
+         app app_name alpn tls_version tls_handshake_ns"
     );
     assert_eq!(
         names::<TransitionRow>(),
