@@ -8,8 +8,8 @@ use super::flow::Flow;
 use super::key::{Direction, FlowKey};
 use super::packed::{Base, Packed};
 use crate::metrics::rows::ConnectionReport;
-use crate::names::mark::Marks;
 use crate::metrics::time_wait::Finish;
+use crate::names::mark::Marks;
 use crate::tcp::segment::{Addressed, Tunnel};
 
 /// A connection that is over and has not been told: its segments stand in [`Ended`].

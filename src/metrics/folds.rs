@@ -10,7 +10,8 @@ use super::ephemeral_ports::{EphemeralPorts, PortRange, PortUse};
 use super::findings::{Finding, Suspicions};
 use super::listeners::{Handshakes, Listeners, Queues};
 use super::overview::{Headlines, Overview};
-use super::rows::{CensusRow, ConnectionReport, EphemeralPortRow, ListenerRow, Tables};
+use super::rows::{CensusRow, ConnectionReport, EphemeralPortRow, ListenerRow, ServiceRow, Tables};
+use super::services::Services;
 use crate::time::{Span, Timestamp};
 
 /// What changes the folds.
@@ -40,6 +41,7 @@ pub struct Folds {
     listed: Listed,
     repeats: Repeats,
     stays: Stays,
+    services: Services,
 }
 
 /// What the folds tell at the end.
@@ -67,6 +69,8 @@ pub struct Told {
     pub repeats: Repeats,
     /// Stays in TIME_WAIT.
     pub stays: Stays,
+    /// The busiest first.
+    pub services: Vec<ServiceRow>,
 }
 
 impl Told {
@@ -77,6 +81,7 @@ impl Told {
         tables.listeners = self.listeners;
         tables.state_census = self.state_census;
         tables.ephemeral_ports = self.ephemeral_ports;
+        tables.services = self.services;
     }
 }
 
@@ -95,6 +100,7 @@ impl Folds {
             listed: Listed::default(),
             repeats: Repeats::default(),
             stays: Stays::default(),
+            services: Services::default(),
         }
     }
 
@@ -117,6 +123,7 @@ impl Folds {
         self.listed.add(report);
         self.repeats.add(report, step);
         self.stays.add(report, step);
+        self.services.add(report);
     }
 
     /// What they tell; `capture` is when it began and ended, where any packet tells.
@@ -137,6 +144,7 @@ impl Folds {
             listed: self.listed.finish(),
             repeats: self.repeats,
             stays: self.stays,
+            services: self.services.finish(),
         }
     }
 }

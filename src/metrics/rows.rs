@@ -4,6 +4,7 @@
 //! [`Side::index`]: client, server.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use super::history::Letters;
 pub use crate::names::mark::{App, Called, TlsVersion};
@@ -299,6 +300,17 @@ pub struct ListenerRow {
     pub close_wait_open: u64,
 }
 
+/// `services`: a row a name that connections were made to.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ServiceRow {
+    pub app: App,
+    pub name: Option<Arc<str>>,
+    pub connections: u64,
+    pub connect: Quantiles,
+    pub tls_handshake: Quantiles,
+}
+
 /// `listener_queues`: a row a time bucket and listener with a connection in one of these places.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -435,6 +447,7 @@ pub struct Tables {
     pub listener_queues: Vec<ListenerQueueRow>,
     pub ephemeral_ports: Vec<EphemeralPortRow>,
     pub ephemeral_port_use: Vec<EphemeralPortUseRow>,
+    pub services: Vec<ServiceRow>,
 }
 
 impl Tables {

@@ -66,7 +66,7 @@ pub fn begins(payload: &[u8]) -> Option<Begins> {
         b"HTTP" => Some(Begins::Response),
         b"SSH-" => Some(Begins::Ssh),
         _ if METHODS.contains(&start) => Some(Begins::Request),
-        _ if payload.last() == Some(&b'\n') && super::ssh::line(payload).is_some() => Some(Begins::Ssh),
+        _ if super::ssh::may_have_line(payload) => Some(Begins::Ssh),
         _ => None,
     }
 }

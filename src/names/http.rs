@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn other_protocols_are_none() {
-        for text in ["OPTIONS sip:x SIP/2.0\r\n\r\n", "OPTIONS rtsp://x RTSP/1.0\r\n\r\n", "GET a b c d\r\n", "POST\x00"] {
+        for text in
+            ["OPTIONS sip:x SIP/2.0\r\n\r\n", "OPTIONS rtsp://x RTSP/1.0\r\n\r\n", "GET a b c d\r\n", "POST\x00"]
+        {
             assert_eq!(asked(text.as_bytes(), true), Asked::Other, "{text:?}");
         }
         assert!(is_response(b"HTTP/1.1 200 OK\r\n") && !is_response(b"HTTP/2 200") && !is_response(b"HTTPS"));

@@ -138,8 +138,13 @@ impl Reader {
     /// Reads a segment that [concerns](Reader::concerns) it.
     #[cold]
     pub fn read(&mut self, addressed: &Addressed, payload: &[u8]) -> Option<Mark> {
+        let is_syn = addressed.segment.flags.is_bare_syn();
+        let is_wanted = self.waits && self.numbers.has(number_hash(addressed.segment.payload_seq()));
+        if !is_syn && !is_wanted && begins(payload).is_none() {
+            return None;
+        }
         let segment = Seen::new(addressed, payload, self.seed);
-        if addressed.segment.flags.is_bare_syn() {
+        if is_syn {
             self.forget(&segment);
         }
         let what = match self.joined(&segment) {

@@ -3,7 +3,13 @@
 /// Longest identification string, with its end (RFC 4253 4.2).
 const LONGEST: usize = 255;
 /// Lines that a server may send first are read up to here.
-const BEFORE: usize = 2_048;
+const BEFORE: usize = 1_024;
+
+/// May these be lines with an identification string behind them? Segments that are full of data are not.
+pub fn may_have_line(bytes: &[u8]) -> bool {
+    let is_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\r' | b'\n' | b'\t');
+    bytes.len() <= BEFORE && bytes.ends_with(b"\n") && bytes.iter().all(is_text) && line(bytes).is_some()
+}
 
 /// The identification string in `bytes`, without its end (RFC 4253 4.2): the first line that begins with `SSH-`. `None` if there is none, or
 /// if its end is missing.

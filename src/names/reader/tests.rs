@@ -199,7 +199,10 @@ fn without_a_hello_of_either_side_the_time_is_unknown() {
 fn cut_by_snaplen_a_hello_tells_what_is_there_and_nothing_waits() {
     let mut talk = Talk::new();
     talk.snaplen = 200;
-    assert_eq!(asked(talk.send(0, &client_hello(&[sni(b"a.example"), key_share(1_200)]))).as_deref(), Some("a.example"));
+    assert_eq!(
+        asked(talk.send(0, &client_hello(&[sni(b"a.example"), key_share(1_200)]))).as_deref(),
+        Some("a.example")
+    );
     assert!(!talk.reader.waits);
 }
 
@@ -208,8 +211,8 @@ fn the_host_may_stand_in_the_second_segment() {
     let request = b"GET /a HTTP/1.1\r\nUser-Agent: x\r\nHost: a.example\r\n\r\n";
     for at in [5, 12, 20, 40, 49] {
         let mut talk = Talk::new();
-        talk.send(0, &request[..at]);
-        assert_eq!(asked(talk.send(0, &request[at..])).as_deref(), Some("a.example"), "{at}");
+        let first = talk.send(0, &request[..at]);
+        assert_eq!(asked(talk.send(0, &request[at..]).or(first)).as_deref(), Some("a.example"), "{at}");
     }
 }
 
@@ -257,12 +260,17 @@ fn beginnings_without_an_end_are_given_up() {
         talk.client_port = port;
         talk.send(0, head);
     }
-    let mut waiting = 0;
+    let ways = (1..=10_000).map(|port| ["10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap()).map(|ip| (ip, port)));
+    let waiting = ways.filter(|[client, server]| {
+        let way = (HostPort::new(client.0, client.1), HostPort::new(server.0, 443));
+        talk.reader.waiting.get_mut(&way).is_some()
+    });
+    let waiting = waiting.count();
+    assert!((1_000..6_000).contains(&waiting), "{waiting}");
     for port in 1..=10_000 {
         talk.client_port = port;
-        waiting += usize::from(talk.syn().is_none() && talk.reader.waits);
+        talk.syn();
     }
-    assert!((1_000..6_000).contains(&waiting), "{waiting}");
     assert!(!talk.reader.waits && talk.reader.numbers.0.iter().all(|&count| count == 0 || count == u8::MAX));
 }
 

@@ -58,6 +58,11 @@ fn the_columns_are_the_contracts_with_additions_last() {
          time_wait_peak_ts connections_per_second ports_available exhaustion_rate used_ratio"
     );
     assert_eq!(
+        names::<ServiceRow>(),
+        "app app_name connections connect_p50_ns connect_p90_ns connect_p99_ns connect_max_ns tls_handshakes \
+         tls_handshake_p50_ns tls_handshake_p90_ns tls_handshake_p99_ns tls_handshake_max_ns"
+    );
+    assert_eq!(
         names::<EphemeralPortUseRow>(),
         "bucket_ts client_ip server_ip server_port time_wait time_wait_peak connections"
     );
@@ -113,6 +118,7 @@ fn every_cell_fits_its_column_and_empty_frames_have_all_columns() {
     fits(&tables.listener_queues, &files);
     fits(&tables.ephemeral_ports, &files);
     fits(&tables.ephemeral_port_use, &files);
+    fits(&tables.services, &files);
 }
 
 #[test]
