@@ -19,6 +19,8 @@ pub mod tcp;
 
 pub mod streams;
 
+pub mod names;
+
 pub mod conntrack;
 
 pub mod metrics;

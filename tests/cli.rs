@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "connections",
     "transitions",
     "fin_retransmissions",
@@ -19,6 +19,7 @@ const TABLES: [&str; 10] = [
     "listener_queues",
     "ephemeral_ports",
     "ephemeral_port_use",
+    "services",
 ];
 
 /// A run of the program in a folder of its own.

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 
 /// A module on the ground floor or above, and its floor; nothing imports from a higher one.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("time", 0),
     ("error", 0),
     ("capture", 1),
     ("tcp", 1),
+    ("names", 1),
     ("decode", 2),
     ("streams", 2),
     ("conntrack", 2),
@@ -25,21 +26,22 @@ const FLOORS: [(&str, u8); 15] = [
 ];
 
 /// Without files, sockets, threads, clocks, screens.
-const PURE: [&str; 7] = ["time", "tcp", "streams", "conntrack", "metrics", "decode", "script"];
+const PURE: [&str; 8] = ["time", "tcp", "names", "streams", "conntrack", "metrics", "decode", "script"];
 
 /// What the pure modules may not touch of the standard library; of `std::net`, the address types are plain values.
 const IMPURE: [&str; 7] = ["fs", "io", "thread", "time", "process", "env", "os"];
 const ADDRESSES: [&str; 4] = ["IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError"];
 
 /// Where a crate may be used; a name without `.rs` is a module with everything in it.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("polars", &["tables", "report"]),
     ("plotters", &["report"]),
     ("png", &["report"]),
     ("serde", &["tables", "report"]),
     ("serde_json", &["tables", "report"]),
     ("etherparse", &["decode"]),
-    ("nom", &["decode", "capture"]),
+    ("nom", &["decode", "capture", "names"]),
+    ("httparse", &["names"]),
     // `pcap` in capture/mod.rs is the module of that name.
     ("pcap", &["capture/live.rs", "capture/filter.rs", "capture/mod.rs"]),
     ("flate2", &["capture"]),

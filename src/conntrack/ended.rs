@@ -11,6 +11,7 @@ use super::packed::{Base, Packed};
 use super::usual::UsualTeller;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
+use crate::names::mark::Marks;
 use crate::tcp::segment::{Addressed, Tunnel};
 
 /// A connection that is over and has not been told: its segments stand in [`Ended`].
@@ -22,6 +23,8 @@ pub struct Closed {
     pub(super) tunnel: Option<Tunnel>,
     pub(super) finish: Finish,
     pub(super) segments: Range<usize>,
+    /// What its payloads told.
+    pub(super) marks: Option<Box<Marks>>,
 }
 
 impl Closed {
@@ -136,6 +139,17 @@ impl Teller {
         for packed in &segments[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
         }
-        flow.report(&self.config, closed.finish)
+        let mut report = flow.report(&self.config, closed.finish);
+        if let Some(marks) = &closed.marks {
+            call(&mut report, marks);
+        }
+        report
     }
+}
+
+/// Puts what payloads told into a connection's row.
+pub(super) fn call(report: &mut ConnectionReport, marks: &Marks) {
+    let who = &report.connection.who;
+    let (_, client) = FlowKey::new(who.client, who.server);
+    report.connection.called = marks.called(report.ordinal, client == Direction::Up);
 }

@@ -363,6 +363,12 @@ impl Flow {
         [Some(self.current.transfer.ordinal), candidate]
     }
 
+    /// The sequence number of the SYN that went this way, if one was seen: of the next incarnation, where one may have begun.
+    pub(super) fn isn(&self, direction: Direction) -> Option<SeqNum> {
+        let of = |it: &Incarnation| it.conn.end(it.side(direction)).iss;
+        self.candidate.as_ref().and_then(|candidate| of(&candidate.new)).or_else(|| of(&self.current))
+    }
+
     /// A SYN may have begun the next incarnation.
     pub(super) const fn is_in_doubt(&self) -> bool {
         self.candidate.is_some()

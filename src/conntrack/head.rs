@@ -111,6 +111,8 @@ impl Head {
     pub const SEVERAL_PLACES: u64 = 1 << 14;
     const V6: u64 = 1 << 11;
     const TAKEN: u64 = 1 << 12;
+    /// Payloads told something of it.
+    pub const NAMED: u64 = 1 << 13;
     /// Segments packed.
     const COUNT: u64 = 0xff;
     const MARKS: u32 = 16;

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use super::apart::{self, Apart, Beginning, Place, Says};
-use super::ended::{Closed, Ended, Teller};
+use super::ended::{Closed, Ended, Teller, call};
 use super::flow::Flow;
 use super::head::{Chunk, Head, IN_CHUNK, Key};
 use super::index::Index;
@@ -18,7 +18,9 @@ use super::prefetch::prefetch;
 use super::slab::Slab;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
+use crate::names::mark::{Mark, Marks};
 use crate::tcp::segment::{Addressed, Flags, Segment, Tunnel, Undelivered};
+use crate::tcp::seq::SeqNum;
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
@@ -29,6 +31,8 @@ const MOST_PACKED: usize = 24;
 pub const FETCHED: usize = 16;
 /// What an unpacked flow takes, with all that hangs on it, about.
 const UNPACKED_BYTES: usize = 5_000;
+/// What a flow with marks takes beside that, about.
+const MARKED_BYTES: usize = 250;
 /// A connection that has ended is kept this long after its last packet at least: what comes late is still its own.
 const LINGER: Span = Span::from_secs(60);
 
@@ -45,6 +49,8 @@ pub struct Tracker {
     unpacked: Slab<Option<Box<Flow>>>,
     tunnels: HashMap<u32, Tunnel>,
     apart: Apart,
+    /// What payloads told, of flows that they told something of.
+    marks: HashMap<u32, Box<Marks>>,
     /// By second of packet time: flows to look at then, each with the low bits of its first ordinal.
     due: BTreeMap<i64, Vec<(u32, u32)>>,
     /// Entries of `due`.
@@ -79,6 +85,7 @@ impl Tracker {
             unpacked: Slab::new(),
             tunnels: HashMap::new(),
             apart: Apart::default(),
+            marks: HashMap::new(),
             due: BTreeMap::new(),
             entries: 0,
             ended: Ended::default(),
@@ -97,6 +104,14 @@ impl Tracker {
 
     /// Takes segments, in the order of the capture. Connections that can no longer change wait for [`Tracker::take`].
     pub fn feed_all(&mut self, segments: &[Addressed]) {
+        self.feed_marked(segments, &[]);
+    }
+
+    /// The same, with what some of the segments' payloads told, in their order.
+    pub fn feed_marked(&mut self, segments: &[Addressed], marks: &[Mark]) {
+        let mut marks = marks.iter();
+        let mut mark = marks.next();
+        let mut marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
         let mut wanted = [Wanted::default(); FETCHED];
         for some in segments.chunks(FETCHED) {
             let mut homes = [&0; FETCHED];
@@ -126,6 +141,11 @@ impl Tracker {
             }
             for (wanted, addressed) in wanted.iter().zip(some) {
                 self.feed_one(addressed, wanted);
+                if addressed.segment.ordinal == marked {
+                    self.mark(addressed, wanted, mark);
+                    mark = marks.next();
+                    marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
+                }
             }
         }
     }
@@ -145,12 +165,23 @@ impl Tracker {
 
     /// The 4-tuple has several flows: those that are apart have their places, one has all others.
     #[cold]
-    fn feed_split(&mut self, addressed: &Addressed, wanted: &Wanted) {
+    fn find_split(&mut self, addressed: &Addressed, wanted: &Wanted) -> Option<u32> {
         let Self { heads, apart, index, .. } = self;
         let way = direction(wanted.down);
         let of_key = |number| heads.get(number).is_of(&wanted.key);
         let own = index.find(wanted.hash, |number| of_key(number) && apart.owns(number, addressed, way));
-        match own.or_else(|| index.find(wanted.hash, |number| of_key(number) && !apart.has(number))) {
+        own.or_else(|| index.find(wanted.hash, |number| of_key(number) && !apart.has(number)))
+    }
+
+    /// The flow that a segment belongs to.
+    fn find(&mut self, addressed: &Addressed, wanted: &Wanted) -> Option<u32> {
+        let found = self.index.find(wanted.hash, |number| self.heads.get(number).is_of(&wanted.key))?;
+        if self.heads.get(found).is(Head::SPLIT) { self.find_split(addressed, wanted) } else { Some(found) }
+    }
+
+    #[cold]
+    fn feed_split(&mut self, addressed: &Addressed, wanted: &Wanted) {
+        match self.find_split(addressed, wanted) {
             Some(number) => self.feed_known(number, addressed, wanted),
             None => {
                 let number = self.begin(addressed, wanted);
@@ -209,6 +240,41 @@ impl Tracker {
             self.apart.insert(own, Beginning { place, direction, iss });
         }
         true
+    }
+
+    /// Keeps what a segment's payload told of its flow.
+    #[cold]
+    fn mark(&mut self, addressed: &Addressed, wanted: &Wanted, mark: Option<&Mark>) {
+        let Some(number) = self.find(addressed, wanted) else { return };
+        let Some(mark) = mark else { return };
+        if mark.is_of_beginning() {
+            let isn = self.isn(number, wanted.down);
+            if isn.is_some_and(|isn| !Mark::is_near(isn, addressed.segment.payload_seq())) {
+                return;
+            }
+        }
+        self.heads.get_mut(number).mark(Head::NAMED);
+        self.marks.entry(number).or_default().push(mark.clone(), wanted.down);
+    }
+
+    /// The sequence number of the last SYN that went this way, if one was seen.
+    fn isn(&mut self, number: u32, down: bool) -> Option<SeqNum> {
+        let head = self.heads.get(number);
+        if head.is(Head::UNPACKED) {
+            return self.unpacked.get(head.last).as_ref().and_then(|flow| flow.isn(direction(down)));
+        }
+        self.read(number);
+        let is_syn = |packed: &&Packed| packed.direction() == direction(down) && packed.flags().has_all(Flags::SYN);
+        self.scratch.iter().rev().find(is_syn).map(Packed::seq)
+    }
+
+    /// What payloads told of a flow, which has ended or begins anew.
+    fn take_marks(&mut self, number: u32) -> Option<Box<Marks>> {
+        if !self.heads.get(number).is(Head::NAMED) {
+            return None;
+        }
+        self.heads.get_mut(number).unmark(Head::NAMED);
+        self.marks.remove(&number)
     }
 
     /// The first segment of a flow. Returns its number.
@@ -392,8 +458,17 @@ impl Tracker {
             self.ended.starts.extend(after.into_iter().filter(|&start| !known(start)).flatten());
             self.ended.dropped.extend(before[1].filter(|&start| !after.contains(&Some(start))));
         }
-        let Some(report) = ended else { return };
-        let begins_anew = flow.is_fresh();
+        let Some(mut report) = ended else { return };
+        let (begins_anew, start) = (flow.is_fresh(), flow.starts()[0]);
+        if self.heads.get(number).is(Head::NAMED)
+            && let Some(mut marks) = self.take_marks(number)
+        {
+            call(&mut report, &marks.before(start.unwrap_or(u64::MAX)));
+            if !marks.is_empty() {
+                self.heads.get_mut(number).mark(Head::NAMED);
+                self.marks.insert(number, marks);
+            }
+        }
         self.ended.reports.push(report);
         if begins_anew {
             self.unpacked.remove(at);
@@ -503,7 +578,7 @@ impl Tracker {
     fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, segments: Range<usize>) -> Closed {
         let head = self.heads.get(number);
         let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
-        Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments }
+        Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments, marks: None }
     }
 
     /// Moves a packed flow to those that have ended.
@@ -517,7 +592,8 @@ impl Tracker {
             self.chunks.free(at);
         }
         let segments = from..self.ended.segments().len();
-        let closed = self.closed(number, finish, vlan.checked_sub(1), segments);
+        let marks = self.take_marks(number);
+        let closed = Closed { marks, ..self.closed(number, finish, vlan.checked_sub(1), segments) };
         self.ended.push(closed);
         if !self.tunnels.is_empty() {
             self.tunnels.remove(&number);
@@ -530,7 +606,11 @@ impl Tracker {
         if head.is(Head::UNPACKED) {
             if let Some(flow) = self.unpacked.remove(head.last) {
                 self.ended.dropped.extend(flow.starts()[1]);
-                self.ended.reports.push(flow.finish(&self.config, finish));
+                let mut report = flow.finish(&self.config, finish);
+                if let Some(marks) = self.take_marks(number) {
+                    call(&mut report, &marks);
+                }
+                self.ended.reports.push(report);
             }
         } else {
             self.move_out(number, finish);
@@ -553,6 +633,7 @@ impl Tracker {
         self.heads.len() * (size_of::<Head>() + 12)
             + self.chunks.len() * size_of::<Chunk>()
             + self.unpacked.len() * UNPACKED_BYTES
+            + self.marks.len() * MARKED_BYTES
     }
 
     /// Gives up the eighth of the table that is worth least, so that the search for it is paid once in many packets.

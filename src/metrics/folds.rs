@@ -10,7 +10,8 @@ use super::ephemeral_ports::{EphemeralPorts, PortRange, PortUse};
 use super::findings::{Finding, Suspicions};
 use super::listeners::{Handshakes, Listeners, Queues};
 use super::overview::{Headlines, Overview};
-use super::rows::{CensusRow, ConnectionReport, EphemeralPortRow, ListenerRow, Tables};
+use super::rows::{CensusRow, ConnectionReport, EphemeralPortRow, ListenerRow, ServiceRow, Tables};
+use super::services::Services;
 use super::trust::Trust;
 use crate::time::{Span, Timestamp};
 
@@ -42,6 +43,7 @@ pub struct Folds {
     repeats: Repeats,
     stays: Stays,
     trust: Trust,
+    services: Services,
 }
 
 /// What the folds tell at the end.
@@ -71,6 +73,8 @@ pub struct Told {
     pub stays: Stays,
     /// How far the figures can be trusted.
     pub trust: Trust,
+    /// The busiest first.
+    pub services: Vec<ServiceRow>,
 }
 
 impl Told {
@@ -81,6 +85,7 @@ impl Told {
         tables.listeners = self.listeners;
         tables.state_census = self.state_census;
         tables.ephemeral_ports = self.ephemeral_ports;
+        tables.services = self.services;
     }
 }
 
@@ -100,6 +105,7 @@ impl Folds {
             repeats: Repeats::default(),
             stays: Stays::default(),
             trust: Trust::default(),
+            services: Services::default(),
         }
     }
 
@@ -123,6 +129,7 @@ impl Folds {
         self.repeats.add(report, step);
         self.stays.add(report, step);
         self.trust.add(report);
+        self.services.add(report);
     }
 
     /// What they tell; `capture` is when it began and ended, where any packet tells.
@@ -144,6 +151,7 @@ impl Folds {
             repeats: self.repeats,
             stays: self.stays,
             trust: self.trust,
+            services: self.services.finish(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod registry;
 pub mod report;
 pub mod rows;
 pub mod samples;
+pub mod services;
 pub mod tallies;
 pub mod teardown;
 pub mod time_wait;

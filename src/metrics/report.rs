@@ -1,7 +1,7 @@
 //! Everything the tables say of one connection. In: the connection and its counters. Out: its rows.
 
 use super::history::History;
-use super::rows::{AnomalyRow, Closing, ConnectionReport, ConnectionRow, TransitionRow, Waiting, Who};
+use super::rows::{AnomalyRow, Called, Closing, ConnectionReport, ConnectionRow, TransitionRow, Waiting, Who};
 use super::teardown::Fins;
 use super::time_wait::Finish;
 use super::transfer::Transfer;
@@ -86,6 +86,8 @@ pub fn report(
             accept_queue_overflow: conn.accept_queue_overflow,
             syn_wait_ns: opened.syn_wait_ns,
             accept_wait_ns: accept_queue::accept_wait_ns(conn, held_off_since),
+            // From payloads, which are gone here; whoever kept what they told puts it in.
+            called: Called::default(),
             who,
         },
         transitions,

@@ -4,9 +4,11 @@
 //! [`Side::index`]: client, server.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use super::history::Letters;
 pub use super::trust::Seen;
+pub use crate::names::mark::{App, Called, TlsVersion};
 pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
@@ -187,6 +189,8 @@ pub struct ConnectionRow {
     pub syn_wait_ns: Option<i64>,
     /// The first final ACK that a full accept queue ignored → the one that the server took.
     pub accept_wait_ns: Option<i64>,
+    /// What its first bytes show of the service.
+    pub called: Called,
 }
 
 /// `transitions`: a row a change of state.
@@ -295,6 +299,17 @@ pub struct ListenerRow {
     pub accept_queue_at_most: Option<u64>,
     /// Its endpoints still in CLOSE_WAIT when the capture ended.
     pub close_wait_open: u64,
+}
+
+/// `services`: a row a name that connections were made to.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ServiceRow {
+    pub app: App,
+    pub name: Option<Arc<str>>,
+    pub connections: u64,
+    pub connect: Quantiles,
+    pub tls_handshake: Quantiles,
 }
 
 /// `listener_queues`: a row a time bucket and listener with a connection in one of these places.
@@ -433,6 +448,7 @@ pub struct Tables {
     pub listener_queues: Vec<ListenerQueueRow>,
     pub ephemeral_ports: Vec<EphemeralPortRow>,
     pub ephemeral_port_use: Vec<EphemeralPortUseRow>,
+    pub services: Vec<ServiceRow>,
 }
 
 impl Tables {

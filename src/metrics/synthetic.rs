@@ -62,6 +62,7 @@ impl Draft {
                 accept_queue_overflow: false,
                 syn_wait_ns: None,
                 accept_wait_ns: None,
+                called: Called::default(),
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),
@@ -338,6 +339,17 @@ fn one(dice: &mut Dice, length: i64, stop: i64) -> ConnectionReport {
         (row.first_ts, row.last_ts) = (at(start), at(start));
         (row.packets, row.wire_bytes) = ([1, 0], [60, 0]);
         row.history = "S".into();
+        // Half of those to a TLS port are called something.
+        if matches!(which, 0 | 2) && fate >= 4 && port % 2 == 1 {
+            let name = if port % 4 == 1 { "shop.example" } else { "api.example" };
+            row.called = Called {
+                app: Some(App::Tls),
+                name: Some(name.into()),
+                alpn: Some("h2,http/1.1".into()),
+                tls_version: Some(TlsVersion::Tls13),
+                tls_handshake_ns: Some(took * 2),
+            };
+        }
         if repeated {
             row.syn_packets += 1;
             row.syn_retransmissions = 1;

@@ -107,6 +107,7 @@ mod tests {
                 accept_queue_overflow: false,
                 syn_wait_ns: None,
                 accept_wait_ns: None,
+                called: crate::metrics::rows::Called::default(),
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),

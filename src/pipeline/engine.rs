@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::folds::Asked;
 use crate::metrics::rows::{CaptureInfo, Seen, Summary};
+use crate::names::reader::Reader;
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
 
@@ -58,6 +59,7 @@ const TICK: Span = Span::from_secs(1);
 pub struct Engine<S: Sink> {
     options: Options,
     decoder: Decoder,
+    names: Reader,
     shards: Shards<S>,
     stream: bool,
     /// When the last tick was: its packet time and how many packets had come.
@@ -86,6 +88,7 @@ impl<S: Sink + 'static> Engine<S> {
         decoder.verify_checksums = options.verify_checksums;
         Ok(Self {
             decoder,
+            names: Reader::default(),
             options,
             shards,
             stream,
@@ -121,18 +124,28 @@ impl<S: Sink + 'static> Engine<S> {
         self.seen.longest = self.seen.longest.max(packet.wire_len);
         self.seen.cut += u64::from((packet.data.len() as u64) < u64::from(packet.wire_len));
         let frame = FrameId::new(file, packet.number);
-        let Self { segments, shards, skipped, .. } = self;
-        self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
-            Decoded::Segment { addressed, payload: _ } => {
+        let Self { segments, shards, skipped, names, .. } = self;
+        let payload = self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
+            Decoded::Segment { addressed, payload } => {
                 *segments += 1;
+                let (flags, seq) = (addressed.segment.flags, addressed.segment.seq);
                 shards.segment(addressed);
+                if names.concerns(flags, seq, payload) { Some(payload) } else { None }
             }
             Decoded::Undelivered(icmp) => {
                 skipped.add(Skip::IcmpError);
                 shards.undelivered(&icmp);
+                None
             }
-            Decoded::Skip(skip) => skipped.add(skip),
+            Decoded::Skip(skip) => {
+                skipped.add(skip);
+                None
+            }
         });
+        if let Some(payload) = payload {
+            let mark = self.shards.last().and_then(|addressed| self.names.read(addressed, payload));
+            mark.into_iter().for_each(|mark| self.shards.mark(mark));
+        }
         self.shards.settle();
         self.packets += 1;
         let (then, before) = self.ticked;

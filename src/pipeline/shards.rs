@@ -24,6 +24,7 @@ use crate::conntrack::ended::Ended;
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::{Config, Tracker};
 use crate::error::Error;
+use crate::names::mark::Mark;
 use crate::tcp::segment::{Addressed, HostPort, Undelivered};
 use crate::time::Timestamp;
 
@@ -41,6 +42,8 @@ const PORTION: usize = 1 << 13;
 /// What a table is told.
 enum Item {
     Segment(Addressed),
+    /// Of the segment before it.
+    Mark(Mark),
     Undelivered(Undelivered),
 }
 
@@ -72,8 +75,9 @@ enum Left {
 
 /// The connection table in one or several parts, and the telling.
 pub struct Shards<S: Sink> {
-    /// The next segments for whoever comes in front.
+    /// The next segments for whoever comes in front, and what their payloads told.
     batch: Vec<Addressed>,
+    marks: Vec<Mark>,
     front: Front,
     back: Back<S>,
 }
@@ -122,7 +126,7 @@ impl<S: Sink + 'static> Shards<S> {
         let batch = Vec::with_capacity(OWN_BATCH);
         if threads == 1 {
             let telling = Telling::start(sink, &config, 0, stream)?;
-            return Ok(Self { batch, front: here(), back: Back::Here(Box::new(telling)) });
+            return Ok(Self { batch, marks: Vec::new(), front: here(), back: Back::Here(Box::new(telling)) });
         }
         let own = threads < 4;
         let helpers = if own { threads - 1 } else { threads - 1 - tables };
@@ -138,7 +142,7 @@ impl<S: Sink + 'static> Shards<S> {
             let shards = senders.enumerate().map(|(number, left)| Shard::start(number, config.clone(), left));
             (Front::Threads(shards.collect::<io::Result<_>>()?), None)
         };
-        Ok(Self { batch, front, back: Back::Thread { to, failed, thread } })
+        Ok(Self { batch, marks: Vec::new(), front, back: Back::Thread { to, failed, thread } })
     }
 
     /// Takes a segment, in the order of the capture. Nothing but this, so that it is written here as it is decoded; then
@@ -146,6 +150,17 @@ impl<S: Sink + 'static> Shards<S> {
     #[inline(always)]
     pub fn segment(&mut self, addressed: Addressed) {
         self.batch.push(addressed);
+    }
+
+    /// The segment that was taken last, for whoever reads its payload before it is passed on.
+    #[inline]
+    pub fn last(&self) -> Option<&Addressed> {
+        self.batch.last()
+    }
+
+    /// Takes what the payload of the last segment told.
+    pub fn mark(&mut self, mark: Mark) {
+        self.marks.push(mark);
     }
 
     /// Passes segments on when they are enough to make that cheap.
@@ -158,10 +173,17 @@ impl<S: Sink + 'static> Shards<S> {
 
     fn pass_on(&mut self) {
         match &mut self.front {
-            Front::Here(tracker) => tracker.feed_all(&self.batch),
+            Front::Here(tracker) => {
+                tracker.feed_marked(&self.batch, &self.marks);
+                self.marks.clear();
+            }
             Front::Threads(shards) => {
+                let mut marks = self.marks.drain(..).peekable();
                 for addressed in &self.batch {
                     route(shards, addressed.src, addressed.dst, Item::Segment(*addressed));
+                    if let Some(mark) = marks.next_if(|mark| mark.ordinal == addressed.segment.ordinal) {
+                        route(shards, addressed.src, addressed.dst, Item::Mark(mark));
+                    }
                 }
             }
         }
@@ -209,7 +231,7 @@ impl<S: Sink + 'static> Shards<S> {
 
     /// Ends the run with nothing. When this returns, the sink is gone.
     pub fn abandon(self) {
-        let Self { batch: _, front, back } = self;
+        let Self { batch: _, marks: _, front, back } = self;
         drop(front);
         if let Back::Thread { to, thread, .. } = back {
             drop(to);
@@ -326,22 +348,25 @@ impl Shard {
 
 /// One table's thread: batches until the end.
 fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>, left: &SyncSender<Left>) {
-    let mut segments = Vec::with_capacity(BATCH);
+    let (mut segments, mut marks) = (Vec::with_capacity(BATCH), Vec::new());
     while let Ok(work) = inbox.recv() {
         match work {
             Work::Batch(mut batch) => {
                 for item in batch.drain(..) {
                     match item {
                         Item::Segment(addressed) => segments.push(addressed),
+                        Item::Mark(mark) => marks.push(mark),
                         Item::Undelivered(icmp) => {
-                            tracker.feed_all(&segments);
+                            tracker.feed_marked(&segments, &marks);
                             segments.clear();
+                            marks.clear();
                             tracker.undelivered(&icmp);
                         }
                     }
                 }
-                tracker.feed_all(&segments);
+                tracker.feed_marked(&segments, &marks);
                 segments.clear();
+                marks.clear();
                 // The reader may be gone already; then nobody needs the batch.
                 let _ = outbox.send(batch);
             }

@@ -18,6 +18,8 @@ use crate::tables::cell::Files;
 
 /// Listeners that have a line; the tables beside the page have all.
 const LISTENERS: usize = 200;
+/// Services that have a line, likewise.
+const SERVICES: usize = 100;
 /// Clients whose ports have a line, likewise.
 const PORT_USERS: usize = 20;
 /// A client that never had this share of its ports in TIME_WAIT is not on the page.
@@ -79,6 +81,7 @@ pub fn write(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<
         writeln!(out, "<figure>\n{}</figure>", pictures::svg(picture, told, summary)?)?;
     }
     listeners(out, told)?;
+    services(out, told)?;
     ephemeral_ports(out, told)?;
     connections(out, told)?;
     let options = summary.options.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
@@ -258,6 +261,43 @@ fn listeners(out: &mut dyn Write, told: &Told) -> io::Result<()> {
     table(out, &headings, rows)
 }
 
+/// How long connections take by name; nothing where no name was seen.
+fn services(out: &mut dyn Write, told: &Told) -> io::Result<()> {
+    if told.services.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Services</h2>")?;
+    if told.services.len() > SERVICES {
+        let of = thousands(told.services.len() as u64);
+        writeln!(out, "<p class=\"muted\">The busiest {SERVICES} of {of}; the table services has all.</p>")?;
+    }
+    let headings = [
+        ("service", false),
+        ("speaks", false),
+        ("connections", true),
+        ("connect p50", true),
+        ("p90", true),
+        ("p99", true),
+        ("max", true),
+        ("TLS handshake p50", true),
+        ("p90", true),
+        ("p99", true),
+        ("max", true),
+    ];
+    let rows = told.services.iter().take(SERVICES).map(|row| {
+        let mut cells = vec![
+            row.name.as_deref().unwrap_or(lines::NONE).to_owned(),
+            row.app.name().to_owned(),
+            thousands(row.connections),
+        ];
+        for of in [row.connect, row.tls_handshake] {
+            cells.extend([of.p50, of.p90, of.p99, of.max].map(lines::span));
+        }
+        cells
+    });
+    table(out, &headings, rows)
+}
+
 /// Those that use ports to speak of; nothing where nobody does.
 fn ephemeral_ports(out: &mut dyn Write, told: &Told) -> io::Result<()> {
     let mut all = fullest(&told.ephemeral_ports);
@@ -307,10 +347,17 @@ fn connections(out: &mut dyn Write, told: &Told) -> io::Result<()> {
         let (shown, of) = (thousands(listed.len() as u64), thousands(all));
         writeln!(out, "<p class=\"muted\">The first {shown} of {of}; the table connections has all.</p>")?;
     }
-    let more = [("first frame", true), ("packets", true), ("state of client", false), ("of server", false)];
+    let more = [
+        ("TLS handshake", true),
+        ("first frame", true),
+        ("packets", true),
+        ("state of client", false),
+        ("of server", false),
+    ];
     let headings: Vec<_> = HEADINGS.into_iter().chain(more).collect();
     let rows = listed.iter().map(|(row, held)| {
         let mut cells: Vec<String> = lines::line(row, *held).into();
+        cells.push(lines::span(row.called.tls_handshake_ns));
         cells.push(row.first_frame.number().to_string());
         cells.push(thousands(row.packets.iter().sum()));
         cells.extend(row.states.map(|state| state.map_or(lines::NONE, |state| state.name()).to_owned()));
@@ -322,6 +369,7 @@ fn connections(out: &mut dyn Write, told: &Told) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::rows::App;
     use crate::metrics::synthetic::{Run, Shape, run};
 
     fn page(run: &Run) -> String {
@@ -342,6 +390,8 @@ mod tests {
         summary.captures[0].error = Some("<b>cut</b>".into());
         summary.options = vec![("bpf", "tcp[13] & 1 < 2".into())];
         run.reports[0].connection.history = "<i>".into();
+        run.reports[0].connection.called.app = Some(App::Http);
+        run.reports[0].connection.called.name = Some("<script>x</script>".into());
         let page = page(&run);
         assert!(!page.contains("<script") && !page.contains("<b>cut") && !page.contains('\u{1b}'));
         let escaped = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;\u{fffd}.pcap";

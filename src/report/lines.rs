@@ -3,7 +3,7 @@
 
 use crate::metrics::overview::Overview;
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{ActiveCloser, Closing, ConnectionRow, FinCause, Opening};
+use crate::metrics::rows::{ActiveCloser, App, Closing, ConnectionRow, FinCause, Opening};
 use crate::tcp::state::Side;
 use crate::time::{Span, Timestamp};
 
@@ -11,7 +11,7 @@ use crate::time::{Span, Timestamp};
 pub const NONE: &str = "·";
 
 /// The headings of [`line`], and whether a column is of numbers.
-pub const HEADINGS: [(&str, bool); 9] = [
+pub const HEADINGS: [(&str, bool); 10] = [
     ("id", true),
     ("client", false),
     ("server", false),
@@ -21,6 +21,7 @@ pub const HEADINGS: [(&str, bool); 9] = [
     ("FIN again", true),
     ("TIME_WAIT", false),
     ("lasted", true),
+    ("service", false),
 ];
 
 fn holder(sides: [bool; 2]) -> &'static str {
@@ -45,7 +46,17 @@ pub fn line(row: &ConnectionRow, held: [bool; 2]) -> [String; HEADINGS.len()] {
         if fins == 0 { NONE.into() } else { thousands(fins) },
         holder(held).into(),
         row.last_ts.since(row.first_ts).to_string(),
+        service(row.called.app, row.called.name.as_deref()),
     ]
+}
+
+/// What a service is called: its name, else what it speaks.
+pub fn service(app: Option<App>, name: Option<&str>) -> String {
+    match (app, name) {
+        (_, Some(name)) => name.to_owned(),
+        (Some(app), None) => app.name().to_owned(),
+        (None, None) => NONE.to_owned(),
+    }
 }
 
 /// A span with its unit, or [`NONE`].

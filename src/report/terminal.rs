@@ -16,7 +16,7 @@ use crate::metrics::folds::Told;
 use crate::metrics::listeners::NAMED;
 use crate::metrics::overview::{Overview, busiest};
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{CaptureInfo, Closing, ConnectionRow, Opening, Quantiles, Summary, Tables, Tap};
+use crate::metrics::rows::{CaptureInfo, Closing, ConnectionRow, Opening, Quantiles, ServiceRow, Summary, Tables, Tap};
 use crate::tables::cell::Files;
 use crate::tables::schema::Table;
 use crate::tcp::state::State;
@@ -24,6 +24,9 @@ use crate::time::Span;
 
 /// Findings that have a line, as [`NAMED`] listeners have; what is left over shares one.
 const FINDINGS: usize = 10;
+/// Names that have a line, and columns that they may take.
+const SERVICES: usize = 6;
+const LONGEST_NAME: usize = 40;
 /// Fewest columns for a finding's text, however long its subject.
 const LEAST_TEXT: usize = 30;
 /// Columns of the words at the left margin.
@@ -97,6 +100,7 @@ pub fn summary(told: &Told, summary: &Summary, written: Option<&Written<'_>>, st
             style,
         );
         handshakes(&mut out, told, style);
+        services(&mut out, told, style);
         fins_and_time_wait(&mut out, overview, style);
         trust(&mut out, told, summary, style);
     }
@@ -240,6 +244,53 @@ fn handshakes(out: &mut String, told: &Told, style: Style) {
         let [p50, p90, p99, max] = spans;
         out.push_str(&line(left(&name, names), [thousands(of.count), p50, p90, p99, max, thousands(repeats), waiting]));
     }
+}
+
+/// How long connections take by name: the busiest of those that have one.
+fn services(out: &mut String, told: &Told, style: Style) {
+    let named: Vec<_> = told.services.iter().filter(|row| row.name.is_some()).collect();
+    let shown = named.get(..SERVICES).unwrap_or(&named);
+    if shown.is_empty() {
+        return;
+    }
+    let name = |row: &ServiceRow| lines::service(Some(row.app), row.name.as_deref());
+    let names = shown.iter().map(|row| width(&name(row))).max().unwrap_or(0).clamp(24, LONGEST_NAME);
+    let wide = [8, 12, 13, 10, 10, 10, 10];
+    let line = |name: String, cells: [String; 7]| {
+        let cells: String = cells.iter().zip(wide).map(|(cell, wide)| right(cell, wide)).collect();
+        format!("{name}{cells}\n")
+    };
+    out.push('\n');
+    let heading = format!("{}{}", style.bold("Service"), " ".repeat(names - width("Service")));
+    let columns = ["", "connections", "connect p50", "p99", "TLS p50", "p99", "max"];
+    out.push_str(&line(heading, columns.map(str::to_owned)));
+    for row in shown {
+        let [connect, tls] = [row.connect, row.tls_handshake];
+        let [p50, p99, tls50, tls99, max] = [connect.p50, connect.p99, tls.p50, tls.p99, tls.max].map(lines::span);
+        let cells = [row.app.name().to_owned(), thousands(row.connections), p50, p99, tls50, tls99, max];
+        out.push_str(&line(left(&shortened(&name(row), names), names), cells));
+    }
+    if named.len() > shown.len() {
+        let more = (named.len() - shown.len()) as u64;
+        let connections = named.iter().skip(shown.len()).map(|row| row.connections).sum();
+        let _ = writeln!(out, "{}, {}", many(more, "more name"), many(connections, "connection"));
+    }
+}
+
+/// `text` in no more than `columns`, the end left out where it is longer.
+fn shortened(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for letter in text.chars() {
+        let next = letter.encode_utf8(&mut [0; 4]).to_owned();
+        if width(&short) + width(&next) + 1 > columns {
+            break;
+        }
+        short.push(letter);
+    }
+    format!("{short}…")
 }
 
 fn fins_and_time_wait(out: &mut String, overview: &Overview, style: Style) {
@@ -502,12 +553,12 @@ web.pcapng   pcapng · 142 kB · 10 min 00 s · 2,898 packets · Ethernet · no 
         list(&mut out, &tables, &|row| row.who.server.port == 443, Style::default()).unwrap();
         let text = String::from_utf8(out).unwrap();
         let expected = "\
-id   client           server         opened      handshake   closed by    FIN again   TIME_WAIT   lasted
- 5   10.0.1.2:38457   10.0.0.5:443   handshake     1.35 ms   server FIN           ·   server      678 ms
- 9   10.0.1.9:60233   10.0.0.5:443   half-open           ·   ·                    ·   ·             0 ns
-10   10.0.1.2:46689   10.0.0.5:443   handshake     2.21 ms   server FIN           ·   server      649 ms
-11   10.0.1.8:51193   10.0.0.5:443   handshake     1.08 ms   client FIN           ·   client      810 ms
-19   10.0.1.2:38907   10.0.0.5:443   handshake     1.17 ms   server FIN           ·   server      497 ms
+id   client           server         opened      handshake   closed by    FIN again   TIME_WAIT   lasted   service
+ 5   10.0.1.2:38457   10.0.0.5:443   handshake     1.35 ms   server FIN           ·   server      678 ms   shop.example
+ 9   10.0.1.9:60233   10.0.0.5:443   half-open           ·   ·                    ·   ·             0 ns   ·
+10   10.0.1.2:46689   10.0.0.5:443   handshake     2.21 ms   server FIN           ·   server      649 ms   shop.example
+11   10.0.1.8:51193   10.0.0.5:443   handshake     1.08 ms   client FIN           ·   client      810 ms   shop.example
+19   10.0.1.2:38907   10.0.0.5:443   handshake     1.17 ms   server FIN           ·   server      497 ms   api.example
 ";
         assert_eq!(text, expected);
         let mut none = Vec::new();

@@ -238,6 +238,7 @@ impl Writers {
             Table::ListenerQueues => self.rows(format, chunks(told.listener_queues.rows())),
             Table::EphemeralPorts => self.rows(format, told.ephemeral_ports.chunks(CHUNK).map(<[_]>::to_vec)),
             Table::EphemeralPortUse => self.rows(format, chunks(told.ephemeral_port_use.rows())),
+            Table::Services => self.rows(format, told.services.chunks(CHUNK).map(<[_]>::to_vec)),
             _ => self.end(format, table),
         }
     }

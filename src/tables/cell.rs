@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::metrics::rows::{
-    ActiveCloser, AnomalyKind, CaptureInfo, Closing, FinCause, Opening, RepeatedBy, Tap, TimeWaitEnd,
+    ActiveCloser, AnomalyKind, App, CaptureInfo, Closing, FinCause, Opening, RepeatedBy, Tap, TimeWaitEnd, TlsVersion,
 };
 use crate::tcp::segment::FrameId;
 use crate::tcp::state::{Evidence, Side, State};
@@ -47,7 +47,7 @@ pub enum Cell<'a> {
     Real(f64),
     Flag(bool),
     Time(Timestamp),
-    /// Letters, digits and underscores: nothing that a format must escape.
+    /// Letters, digits, underscores and dots: nothing that a format must escape.
     Word(&'static str),
     Text(&'a str),
     /// Text that is made here, without a `String` a field.
@@ -105,6 +105,8 @@ into_cell! {
     RepeatedBy: |value| Cell::Word(value.name());
     TimeWaitEnd: |value| Cell::Word(value.name());
     AnomalyKind: |value| Cell::Word(value.name());
+    App: |value| Cell::Word(value.name());
+    TlsVersion: |value| Cell::Word(value.name());
 }
 
 impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {

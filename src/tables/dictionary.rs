@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::schema::{Row, Table};
 use crate::metrics::rows::{
     AnomalyRow, CensusRow, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, FinRetransmissionRow,
-    ListenerQueueRow, ListenerRow, TimeWaitRow, TransitionRow,
+    ListenerQueueRow, ListenerRow, ServiceRow, TimeWaitRow, TransitionRow,
 };
 
 /// A column without its row type.
@@ -32,6 +32,7 @@ fn entries(table: Table) -> Vec<Entry> {
         Table::ListenerQueues => entries_of::<ListenerQueueRow>(),
         Table::EphemeralPorts => entries_of::<EphemeralPortRow>(),
         Table::EphemeralPortUse => entries_of::<EphemeralPortUseRow>(),
+        Table::Services => entries_of::<ServiceRow>(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::cell::Kind::{Flag, Integer, Real, Text, Time};
 use super::cell::{Cell, Column, Files};
 use crate::metrics::rows::{
     AnomalyRow, CensusRow, ConnectionRow, EphemeralPortRow, EphemeralPortUseRow, FinRetransmissionRow,
-    ListenerQueueRow, ListenerRow, TimeWaitRow, TransitionRow,
+    ListenerQueueRow, ListenerRow, ServiceRow, TimeWaitRow, TransitionRow,
 };
 use crate::tcp::state::Side;
 
@@ -24,11 +24,12 @@ pub enum Table {
     ListenerQueues,
     EphemeralPorts,
     EphemeralPortUse,
+    Services,
 }
 
 impl Table {
     /// All of them, in the order of the contract.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Connections,
         Self::Transitions,
         Self::FinRetransmissions,
@@ -39,6 +40,7 @@ impl Table {
         Self::ListenerQueues,
         Self::EphemeralPorts,
         Self::EphemeralPortUse,
+        Self::Services,
     ];
 
     /// Its name: of the file, and on the command line.
@@ -54,6 +56,7 @@ impl Table {
             Self::ListenerQueues => "listener_queues",
             Self::EphemeralPorts => "ephemeral_ports",
             Self::EphemeralPortUse => "ephemeral_port_use",
+            Self::Services => "services",
         }
     }
 
@@ -84,6 +87,10 @@ impl Table {
             Self::EphemeralPortUse => {
                 "a row a time bucket and row of ephemeral_ports, where there are stays or new connections; at most \
                  1,000,000 rows, those with most stays first"
+            }
+            Self::Services => {
+                "a row an app and app_name, busiest first: how long its connections took to begin; at most 16,384: where \
+                 there are more, those with the fewest connections are given up, with what they had told"
             }
         }
     }
@@ -189,6 +196,11 @@ table!(ConnectionRow, Connections, |r, files| {
     "last_file" Text "" "input that last_frame stands in; null with a single input" = files.name(r.last_frame);
     "syn_wait_ns" Integer "ns" "first SYN to the SYN that was answered: the part of connect_ns that was waiting to send it again; 0 with one SYN, null where it is unknown which was answered; connect_ns is syn_wait_ns + syn_to_syn_ack_ns" = r.syn_wait_ns;
     "accept_wait_ns" Integer "ns" "first final ACK, ignored because the accept queue was full, to the ACK that the server took; null without an overflow, or where nothing proves that it took one" = r.accept_wait_ns;
+    "app" Text "" "what it speaks: tls, http (HTTP/1), http2 (HTTP/2 by prior knowledge) or ssh; of a proxy and what is spoken through it, the first; null when its first bytes do not show" = r.called.app;
+    "app_name" Text "" "what the service is called: tls: the server name (SNI) that the client asks for; http: the host of the first request, with the port if it has one; ssh: the server's banner; hosts in lower case; what a terminal might take for a command is replaced by U+FFFD; null when unknown" = r.called.name.as_deref();
+    "alpn" Text "" "application protocol (ALPN): up to TLS 1.2 the one that the server chose; in TLS 1.3, where the choice is encrypted, and where the ServerHello was not seen, those that the client offers, separated by commas; null without" = r.called.alpn.as_deref();
+    "tls_version" Text "" "the version that the server chose: 1.0, 1.1, 1.2 or 1.3; null where its ServerHello was not seen" = r.called.tls_version;
+    "tls_handshake_ns" Integer "ns" "the segment that the ClientHello begins in to the first that begins with a record, or with a change of cipher and then a record, that shows the handshake complete: up to TLS 1.2 the first application data of either side; in TLS 1.3 the client's first encrypted record after the ServerHello, which holds its Finished; null where the client offers to send data early, and where either hello was not seen" = r.called.tls_handshake_ns;
 });
 
 table!(TransitionRow, Transitions, |r, files| {
@@ -314,6 +326,21 @@ table!(EphemeralPortUseRow, EphemeralPortUse, |r, files| {
     "time_wait" Integer "connections" "TIME_WAIT on the client's side, assumed ends included" = r.time_wait;
     "time_wait_peak" Integer "connections" "most of these at once inside the bucket" = r.time_wait_peak;
     "connections" Integer "connections" "connections that the client began inside the bucket" = r.connections;
+});
+
+table!(ServiceRow, Services, |r, files| {
+    "app" Text "" "tls, http, http2 or ssh" = r.app;
+    "app_name" Text "" "server name, host or banner, as in connections; null for all whose name is unknown" = r.name.as_deref();
+    "connections" Integer "connections" "connections that are called so" = r.connections;
+    "connect_p50_ns" Integer "ns" "median of their connect_ns; quantiles as in listeners" = r.connect.p50;
+    "connect_p90_ns" Integer "ns" "90th percentile of connect_ns" = r.connect.p90;
+    "connect_p99_ns" Integer "ns" "99th percentile of connect_ns" = r.connect.p99;
+    "connect_max_ns" Integer "ns" "greatest connect_ns" = r.connect.max;
+    "tls_handshakes" Integer "connections" "those with a tls_handshake_ns" = r.tls_handshake.count;
+    "tls_handshake_p50_ns" Integer "ns" "median of tls_handshake_ns" = r.tls_handshake.p50;
+    "tls_handshake_p90_ns" Integer "ns" "90th percentile of tls_handshake_ns" = r.tls_handshake.p90;
+    "tls_handshake_p99_ns" Integer "ns" "99th percentile of tls_handshake_ns" = r.tls_handshake.p99;
+    "tls_handshake_max_ns" Integer "ns" "greatest tls_handshake_ns" = r.tls_handshake.max;
 });
 
 table!(CensusRow, StateCensus, |r, files| {

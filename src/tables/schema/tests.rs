@@ -20,7 +20,8 @@ fn the_columns_are_the_contracts_with_additions_last() {
          fin_retransmissions_client fin_retransmissions_server close_wait_client_ns close_wait_server_ns \
          retransmissions_client retransmissions_server history conn_state \
          syn_retransmissions syn_ack_retransmissions accept_queue_overflow first_file last_file \
-         syn_wait_ns accept_wait_ns"
+         syn_wait_ns accept_wait_ns \
+         app app_name alpn tls_version tls_handshake_ns"
     );
     assert_eq!(
         names::<TransitionRow>(),
@@ -55,6 +56,11 @@ fn the_columns_are_the_contracts_with_additions_last() {
         names::<EphemeralPortRow>(),
         "client_ip server_ip server_port connections distinct_client_ports time_wait_stays time_wait_peak \
          time_wait_peak_ts connections_per_second ports_available exhaustion_rate used_ratio"
+    );
+    assert_eq!(
+        names::<ServiceRow>(),
+        "app app_name connections connect_p50_ns connect_p90_ns connect_p99_ns connect_max_ns tls_handshakes \
+         tls_handshake_p50_ns tls_handshake_p90_ns tls_handshake_p99_ns tls_handshake_max_ns"
     );
     assert_eq!(
         names::<EphemeralPortUseRow>(),
@@ -112,6 +118,7 @@ fn every_cell_fits_its_column_and_empty_frames_have_all_columns() {
     fits(&tables.listener_queues, &files);
     fits(&tables.ephemeral_ports, &files);
     fits(&tables.ephemeral_port_use, &files);
+    fits(&tables.services, &files);
 }
 
 #[test]
