@@ -311,6 +311,7 @@ pub fn run(shape: Shape) -> Run {
         first_ts: Some(at(START)),
         last_ts: Some(at(stop)),
         options: vec![("time_wait_ns", "60000000000".into())],
+        filtered: None,
     };
     Run { reports, summary }
 }

@@ -84,7 +84,8 @@ pub struct Finished<S> {
 ///
 /// # Errors
 ///
-/// When the system gives no thread, when nothing can lie in the period that was asked for, or the sink takes no more.
+/// When the system gives no thread, when nothing can lie in the period that was asked for, when the filter fits no link type
+/// of the captures, or the sink takes no more.
 pub fn run<S: Sink + 'static>(
     inputs: Inputs,
     options: Options,
@@ -137,6 +138,10 @@ pub fn run<S: Sink + 'static>(
         progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
     }
     drop(progress);
+    if let Some(said) = engine.misfit() {
+        engine.abandon();
+        return Err(Error::Request(said));
+    }
 
     let mut stopped = Vec::new();
     for ((index, info), &file) in merge.infos().into_iter().enumerate().zip(&files) {

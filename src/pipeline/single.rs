@@ -36,7 +36,7 @@ pub fn segments(path: &Path, row: &ConnectionRow, options: &Options) -> Result<S
     decoder.verify_checksums = options.verify_checksums;
     let wanted = FlowKey::new(row.who.client, row.who.server).0;
     let (mut shown, mut more) = (Vec::new(), 0);
-    let (mut ordinal, mut clock, mut period) = (0, Timestamp::default(), options.period);
+    let (mut ordinal, mut clock, mut period, mut bpf) = (0, Timestamp::default(), options.period, options.bpf.clone());
     while let Ok(Some(packet)) = savefile.next() {
         clock = packet.ts.unwrap_or(clock);
         let frame = FrameId::new(0, packet.number);
@@ -44,7 +44,7 @@ pub fn segments(path: &Path, row: &ConnectionRow, options: &Options) -> Result<S
             break;
         }
         ordinal += 1;
-        if !period.admits(packet.ts, clock) {
+        if !period.admits(packet.ts, clock) || bpf.as_mut().is_some_and(|bpf| !bpf.admits(&packet)) {
             continue;
         }
         let decoded = decoder.decode(&packet, frame, ordinal - 1, clock);

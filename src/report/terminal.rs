@@ -138,6 +138,9 @@ fn head(out: &mut String, overview: &Overview, summary: &Summary, style: Style) 
         let packets = rest.iter().map(|capture| capture.packets).sum();
         let _ = writeln!(out, "and {}, {}", many(rest.len() as u64, "more capture"), many(packets, "packet"));
     }
+    if let Some(filtered) = &summary.filtered {
+        phrases(out, "Filter", " · ", lines::filter(filtered).into_iter(), style);
+    }
     let segments = match other_packets(summary) {
         Some(other) if summary.tcp_segments == 0 => other,
         Some(other) => format!("{}; {other}", many(summary.tcp_segments, "segment")),
