@@ -10,7 +10,6 @@ use crate::time::Timestamp;
 mod compression;
 mod decompress;
 pub mod error;
-#[cfg(feature = "live")]
 pub mod filter;
 mod foreign;
 pub mod info;

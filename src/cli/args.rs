@@ -163,6 +163,12 @@ pub struct PeriodArgs {
     /// Only packets before TIME, given as for --from; later ones are passed over, wherever they stand in the file
     #[arg(long, value_name = "TIME", value_parser = instant::bound)]
     pub to: Option<Bound>,
+
+    /// Of these, only packets that pass this filter, in tcpdump's language: 'tcp port 443'. The others are passed over in the
+    /// same way; connections of which it hides a part are told by the rest. A filter sees the outermost headers only: what lies
+    /// in a VLAN, a PPPoE session or a tunnel must be asked for, as in 'vlan and tcp port 443'
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
 }
 
 /// Options for what is written, and where.

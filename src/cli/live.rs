@@ -10,6 +10,7 @@ use super::{console, outcome};
 use crate::capture::live::{Live, Options as Tap};
 use crate::error::Error;
 use crate::pipeline::clock::Stopwatch;
+use crate::pipeline::engine::Bpf;
 use crate::pipeline::interrupt::Interrupt;
 use crate::pipeline::live::{self, Keep, Limits};
 use crate::tables::cell::Files;
@@ -47,7 +48,7 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> Result<Status, Error> {
     };
     let mut options = outcome::options(&args.analysis);
     options.port_range = args.output.port_range;
-    options.bpf.clone_from(&args.bpf);
+    options.bpf = args.bpf.clone().map(Bpf::Applied);
     let names = Files::new(vec![name.clone()]);
     let report = folder.begin(&args.output, options.asked(), names, true)?;
     let finished = live::run(live, options, report, limits, keep, &interrupt, settings.progress)?;

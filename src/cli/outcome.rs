@@ -4,10 +4,12 @@ use super::args::{AnalysisArgs, PeriodArgs};
 use super::console;
 use super::settings::Settings;
 use super::status::Status;
+use crate::capture::filter::Filter;
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
+use crate::metrics::phrase::many;
 use crate::metrics::rows::Summary;
-use crate::pipeline::engine::Options;
+use crate::pipeline::engine::{Bpf, Options};
 use crate::pipeline::inputs::Inputs;
 use crate::pipeline::period::Period;
 
@@ -45,8 +47,14 @@ pub fn judge(summary: &Summary, stopped: &[String], and: &str) -> Result<Status,
     }
 }
 
-/// The sentence for a period that holds none of the packets read.
+/// The sentence for a period and a filter that let pass none of the packets read.
 fn outside(summary: &Summary) -> String {
+    if let Some((expression, passed_over)) =
+        summary.filtered.as_ref().and_then(|filtered| Some((&filtered.expression, filtered.passed_over?)))
+        && passed_over > 0
+    {
+        return format!("no packet passes --bpf '{expression}': {} passed over", many(passed_over, "packet"));
+    }
     let first = summary.captures.iter().filter_map(|capture| capture.first_ts).min();
     let last = summary.captures.iter().filter_map(|capture| capture.last_ts).max();
     match first.zip(last) {
@@ -71,12 +79,16 @@ pub fn options(args: &AnalysisArgs) -> Options {
     }
 }
 
-/// The same for packets of a period alone.
+/// The same for packets of a period, and of those the ones that pass a filter.
 ///
 /// # Errors
 ///
-/// When nothing can lie between the period's bounds.
-pub fn options_in(args: &AnalysisArgs, period: &PeriodArgs) -> Result<Options, Error> {
-    let period = Period::new(period.from, period.to).map_err(Error::Request)?;
-    Ok(Options { period, ..options(args) })
+/// When nothing can lie between the period's bounds, or libpcap cannot read the filter.
+pub fn options_in(args: &AnalysisArgs, chosen: &PeriodArgs) -> Result<Options, Error> {
+    let period = Period::new(chosen.from, chosen.to).map_err(Error::Request)?;
+    let filter = |expression: &String| {
+        Filter::new(expression).map_err(|words| Error::Request(format!("--bpf '{expression}': {words}")))
+    };
+    let bpf = chosen.bpf.as_ref().map(filter).transpose()?.map(Bpf::Here);
+    Ok(Options { period, bpf, ..options(args) })
 }

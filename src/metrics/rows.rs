@@ -508,6 +508,19 @@ pub struct Summary {
     pub seen: Seen,
     /// Options of the run that change its figures, by name, such as `time_wait_ns`.
     pub options: Vec<(&'static str, String)>,
+    /// The filter that packets had to pass.
+    pub filtered: Option<Filtered>,
+}
+
+/// What a filter did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filtered {
+    /// The expression, as tcpdump takes it.
+    pub expression: String,
+    /// Packets of the captures that did not pass; `None` for an interface, where the system drops them unseen.
+    pub passed_over: Option<u64>,
+    /// Names of link types met that the expression does not fit; none of their packets passed.
+    pub unfit: Vec<String>,
 }
 
 impl Who {

@@ -313,6 +313,7 @@ pub fn run(shape: Shape) -> Run {
         last_ts: Some(at(stop)),
         seen: Seen { longest: 1_514, ..Seen::default() },
         options: vec![("time_wait_ns", "60000000000".into())],
+        filtered: None,
     };
     Run { reports, summary }
 }

@@ -9,13 +9,14 @@ use super::period::Period;
 use super::shards::{Shards, Tick};
 use super::sink::Sink;
 use crate::capture::Packet;
+use crate::capture::filter::Filter;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::{Skip, SkipCounts};
 use crate::decode::{Decoded, Decoder};
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::folds::Asked;
-use crate::metrics::rows::{CaptureInfo, Seen, Summary};
+use crate::metrics::rows::{CaptureInfo, Filtered, Seen, Summary};
 use crate::names::reader::Reader;
 use crate::tcp::segment::FrameId;
 use crate::time::{Span, Timestamp};
@@ -37,8 +38,41 @@ pub struct Options {
     pub port_range: PortRange,
     /// Packets outside are read and passed over.
     pub period: Period,
-    /// The filter that packets had to pass, for the summary.
-    pub bpf: Option<String>,
+    /// The filter that packets have to pass.
+    pub bpf: Option<Bpf>,
+}
+
+/// A filter expression, and who applies it.
+#[derive(Clone, Debug)]
+pub enum Bpf {
+    /// The tap has: it is only told.
+    Applied(String),
+    /// Packets within the period are asked one by one; those that do not pass are passed over.
+    Here(Filter),
+}
+
+impl Bpf {
+    /// Whether `packet` counts.
+    #[inline]
+    pub fn admits(&mut self, packet: &Packet<'_>) -> bool {
+        match self {
+            Self::Applied(_) => true,
+            Self::Here(filter) => filter.passes(packet),
+        }
+    }
+
+    fn told(&self, passed_over: u64) -> Filtered {
+        match self {
+            Self::Applied(expression) => {
+                Filtered { expression: expression.clone(), passed_over: None, unfit: Vec::new() }
+            }
+            Self::Here(filter) => Filtered {
+                expression: filter.expression().to_owned(),
+                passed_over: Some(passed_over),
+                unfit: filter.unfit().map(|(link, _)| link.name().into_owned()).collect(),
+            },
+        }
+    }
 }
 
 impl Options {
@@ -68,6 +102,8 @@ pub struct Engine<S: Sink> {
     packets: u64,
     /// Packets outside of the period.
     outside: u64,
+    /// Packets inside that the filter did not let pass.
+    filtered: u64,
     segments: u64,
     skipped: SkipCounts,
     first_ts: Option<Timestamp>,
@@ -96,6 +132,7 @@ impl<S: Sink + 'static> Engine<S> {
             clocks: Clocks::default(),
             packets: 0,
             outside: 0,
+            filtered: 0,
             segments: 0,
             skipped: SkipCounts::default(),
             first_ts: None,
@@ -112,6 +149,11 @@ impl<S: Sink + 'static> Engine<S> {
         if !self.options.period.admits(packet.ts, ts) {
             self.packets += 1;
             self.outside += 1;
+            return true;
+        }
+        if self.options.bpf.as_mut().is_some_and(|bpf| !bpf.admits(packet)) {
+            self.packets += 1;
+            self.filtered += 1;
             return true;
         }
         if let Some(own) = packet.ts {
@@ -179,6 +221,14 @@ impl<S: Sink + 'static> Engine<S> {
         self.options.period.contradiction()
     }
 
+    /// A sentence for the user if packets came and the filter fits none of their link types.
+    pub fn misfit(&self) -> Option<String> {
+        match &self.options.bpf {
+            Some(Bpf::Here(filter)) => filter.misfit(),
+            _ => None,
+        }
+    }
+
     /// Packets taken so far, those outside of the period included.
     pub const fn packets(&self) -> u64 {
         self.packets
@@ -208,11 +258,12 @@ impl<S: Sink + 'static> Engine<S> {
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
         options.push(("ignore_vlan", self.options.ignore_vlan.to_string()));
         options.extend(self.options.period.told());
-        options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
+        let filtered = self.options.bpf.as_ref().map(|bpf| bpf.told(self.filtered));
+        options.extend(filtered.iter().map(|filtered| ("bpf", filtered.expression.clone())));
         let summary = Summary {
             complete: captures.iter().all(|capture| capture.error.is_none()),
             captures,
-            packets: self.packets - self.outside,
+            packets: self.packets - self.outside - self.filtered,
             tcp_segments: self.segments,
             skipped: self.skipped.iter().map(|(skip, count)| (skip.name(), count)).collect(),
             evictions,
@@ -220,6 +271,7 @@ impl<S: Sink + 'static> Engine<S> {
             last_ts: self.last_ts,
             seen: self.seen,
             options,
+            filtered,
         };
         Ok((sink, summary))
     }

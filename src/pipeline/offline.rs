@@ -60,8 +60,8 @@ pub struct Finished<S> {
 ///
 /// # Errors
 ///
-/// When the system gives no thread, when nothing can lie in the period that was asked for, when too many captures overlap to be
-/// open at once, or the sink takes no more.
+/// When the system gives no thread, when nothing can lie in the period that was asked for, when the filter fits no link type
+/// of the captures, when too many captures overlap to be open at once, or the sink takes no more.
 pub fn run<S: Sink + 'static>(
     inputs: Inputs,
     options: Options,
@@ -98,10 +98,10 @@ pub fn run<S: Sink + 'static>(
         progress.reading(positions.iter().map(Position::consumed).sum(), engine.packets());
     }
     drop(progress);
-    if let Some(refused) = merge.refused() {
-        let said = refused.to_string();
+    let refused = merge.refused().map(|refused| Error::Input(refused.to_string()));
+    if let Some(error) = refused.or_else(|| engine.misfit().map(Error::Request)) {
         engine.abandon();
-        return Err(Error::Input(said));
+        return Err(error);
     }
 
     let mut stopped = Vec::new();

@@ -189,7 +189,8 @@ pub fn walk(
     let mut progress = Progress::new(progress, positions.iter().map(Position::total).sum());
     let mut decoder = Decoder::default();
     decoder.verify_checksums = options.verify_checksums;
-    let (mut clocks, mut period, mut ordinal) = (Clocks::default(), options.period, 0_u64);
+    let (mut clocks, mut ordinal) = (Clocks::default(), 0_u64);
+    let (mut period, mut bpf) = (options.period, options.bpf.clone());
     let (mut missing, mut flow) = (chosen.len(), ControlFlow::Continue(()));
     let patience = interrupt.count();
     loop {
@@ -204,7 +205,7 @@ pub fn walk(
             let ts = clocks.at(file, packet.ts);
             let place = ordinal;
             ordinal += 1;
-            if !period.admits(packet.ts, ts) {
+            if !period.admits(packet.ts, ts) || bpf.as_mut().is_some_and(|bpf| !bpf.admits(packet)) {
                 return;
             }
             let frame = FrameId::new(file, packet.number);

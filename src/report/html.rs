@@ -72,6 +72,10 @@ pub fn write(out: &mut dyn Write, told: &Told, summary: &Summary) -> io::Result<
         let facts = facts(capture, names.len() > 1);
         writeln!(out, "<p class=\"muted\">{}</p>", Escaped(&facts))?;
     }
+    if let Some(filtered) = &summary.filtered {
+        let facts = lines::filter(filtered).join(" · ");
+        writeln!(out, "<p class=\"muted\">Filter {}</p>", Escaped(&facts))?;
+    }
     headline(out, &told.overview, summary)?;
     worth_a_look(out, told, summary)?;
     trust(out, told, summary)?;

@@ -1,9 +1,10 @@
 //! A connection as a person reads it. In: its row and its stays in TIME_WAIT. Out: the words of one line, which the
 //! terminal's list and the page's table share.
 
+use super::text::clean;
 use crate::metrics::overview::Overview;
 use crate::metrics::phrase::{many, thousands};
-use crate::metrics::rows::{ActiveCloser, App, Closing, ConnectionRow, FinCause, Opening};
+use crate::metrics::rows::{ActiveCloser, App, Closing, ConnectionRow, Filtered, FinCause, Opening};
 use crate::tcp::state::Side;
 use crate::time::{Span, Timestamp};
 
@@ -23,6 +24,16 @@ pub const HEADINGS: [(&str, bool); 10] = [
     ("lasted", true),
     ("service", false),
 ];
+
+/// What a filter let pass and what it did not, in phrases.
+pub fn filter(filtered: &Filtered) -> Vec<String> {
+    let mut phrases = vec![clean(&filtered.expression).into_owned()];
+    phrases.extend(filtered.passed_over.map(|n| format!("{} passed over", many(n, "packet"))));
+    if !filtered.unfit.is_empty() {
+        phrases.push(format!("all packets of {}: it does not fit them", filtered.unfit.join(", ")));
+    }
+    phrases
+}
 
 fn holder(sides: [bool; 2]) -> &'static str {
     match sides {

@@ -44,6 +44,12 @@ fn value(told: &Told, summary: &Summary) -> Value {
         "connections": overview.connections,
         "first_ts": instant(summary.first_ts),
         "last_ts": instant(summary.last_ts),
+        // Packets that --bpf did not let pass are in none of the counts above.
+        "filtered": summary.filtered.as_ref().map(|filtered| json!({
+            "expression": filtered.expression,
+            "passed_over": filtered.passed_over,
+            "unfit": filtered.unfit,
+        })),
         "skipped": counts(summary.skipped.iter().copied()),
         "opened": counts(overview.opened.iter().map(|(opening, n)| (opening.name(), *n))),
         "closed": counts(overview.closed.iter().map(|(closing, n)| (closing.name(), *n))),

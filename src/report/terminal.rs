@@ -141,6 +141,9 @@ fn head(out: &mut String, overview: &Overview, summary: &Summary, style: Style) 
         // With several inputs, where the tap stood is said of all of them at the first.
         phrases(out, &clean(&capture.path), " · ", facts(capture, overview.tap.filter(|_| n == 0)).into_iter(), style);
     }
+    if let Some(filtered) = &summary.filtered {
+        phrases(out, "Filter", " · ", lines::filter(filtered).into_iter(), style);
+    }
     let segments = match other_packets(summary) {
         Some(other) if summary.tcp_segments == 0 => other,
         Some(other) => format!("{}; {other}", many(summary.tcp_segments, "segment")),
