@@ -6,7 +6,7 @@
 //! capture ─Packet▶ decode ─Segment▶ conntrack ─▶ tcp (two endpoints) ─▶ metrics ─Row▶ tables ─▶ report
 //! ```
 //!
-//! `time`, `tcp`, `conntrack` and `metrics` are pure: no file, clock, thread or screen; the only time they
+//! `time`, `tcp`, `streams`, `conntrack` and `metrics` are pure: no file, clock, thread or screen; the only time they
 //! know is the packets' own. `pipeline` and `cli` stand around the walk. ARCHITECTURE.md says where new code goes.
 
 pub mod error;
@@ -16,6 +16,8 @@ pub mod capture;
 pub mod decode;
 
 pub mod tcp;
+
+pub mod streams;
 
 pub mod conntrack;
 

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::Path;
 
 /// A module on the ground floor or above, and its floor; nothing imports from a higher one.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("time", 0),
     ("error", 0),
     ("capture", 1),
     ("tcp", 1),
     ("decode", 2),
+    ("streams", 2),
     ("conntrack", 2),
     ("metrics", 2),
     ("script", 2),
@@ -24,7 +25,7 @@ const FLOORS: [(&str, u8); 14] = [
 ];
 
 /// Without files, sockets, threads, clocks, screens.
-const PURE: [&str; 6] = ["time", "tcp", "conntrack", "metrics", "decode", "script"];
+const PURE: [&str; 7] = ["time", "tcp", "streams", "conntrack", "metrics", "decode", "script"];
 
 /// What the pure modules may not touch of the standard library; of `std::net`, the address types are plain values.
 const IMPURE: [&str; 7] = ["fs", "io", "thread", "time", "process", "env", "os"];

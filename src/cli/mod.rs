@@ -16,6 +16,7 @@ mod outcome;
 mod report;
 mod schema;
 mod show;
+mod spool;
 
 use crate::error::Error;
 use args::Command;

@@ -4,6 +4,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 
+use super::clocks::Clocks;
 use super::period::Period;
 use super::shards::{Shards, Tick};
 use super::sink::Sink;
@@ -59,8 +60,7 @@ pub struct Engine<S: Sink> {
     stream: bool,
     /// When the last tick was: its packet time and how many packets had come.
     ticked: (Timestamp, u64),
-    /// The last timestamp of each input, for packets that have none of their own.
-    clocks: Vec<Timestamp>,
+    clocks: Clocks,
     packets: u64,
     /// Packets outside of the period.
     outside: u64,
@@ -87,7 +87,7 @@ impl<S: Sink + 'static> Engine<S> {
             shards,
             stream,
             ticked: (Timestamp::MIN, 0),
-            clocks: Vec::new(),
+            clocks: Clocks::default(),
             packets: 0,
             outside: 0,
             segments: 0,
@@ -101,7 +101,7 @@ impl<S: Sink + 'static> Engine<S> {
     /// giving it more: not if the sink has refused something.
     #[inline]
     pub fn packet(&mut self, file: u16, packet: &Packet<'_>) -> bool {
-        let ts = self.clock(file, packet.ts);
+        let ts = self.clocks.at(file, packet.ts);
         if !self.options.period.admits(packet.ts, ts) {
             self.packets += 1;
             self.outside += 1;
@@ -141,19 +141,6 @@ impl<S: Sink + 'static> Engine<S> {
     fn tick(&mut self, now: Timestamp) -> bool {
         self.ticked = (now, self.packets);
         self.shards.tick(Tick { now, expire: self.stream || self.packets >= WHOLE })
-    }
-
-    /// The packet's time: its own, else that of the packet before it in its input, else the epoch.
-    fn clock(&mut self, file: u16, own: Option<Timestamp>) -> Timestamp {
-        let file = usize::from(file);
-        if self.clocks.len() <= file {
-            self.clocks.resize(file + 1, Timestamp::default());
-        }
-        let ts = own.or_else(|| self.clocks.get(file).copied()).unwrap_or_default();
-        if let Some(clock) = self.clocks.get_mut(file) {
-            *clock = ts;
-        }
-        ts
     }
 
     /// A sentence for the user if no packet can lie in the period that was asked for.

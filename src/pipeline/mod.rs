@@ -9,9 +9,10 @@ pub mod live;
 pub mod offline;
 pub mod period;
 pub mod progress;
-pub mod single;
+pub mod second;
 pub mod sink;
 
+mod clocks;
 mod numbers;
 mod shards;
 mod telling;

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::metrics::rows::{CaptureInfo, Summary};
 
 /// Packets between two looks at the clock and at Ctrl-C.
-const LOOK_EVERY: usize = 1024;
+pub(super) const LOOK_EVERY: usize = 1024;
 
 /// Captures of one run that are open, in the order of the command line; what could not be opened stays as its error.
 pub struct Inputs {
@@ -65,6 +65,40 @@ impl Inputs {
     }
 }
 
+/// Captures being read as one.
+pub(super) struct Reading {
+    /// Their packets, in the order of time.
+    pub(super) merge: Merge,
+    /// The place on the command line of each source of `merge`.
+    pub(super) files: Vec<u16>,
+    /// How far the reading of each source has come.
+    pub(super) positions: Vec<Position>,
+    /// What is known of each capture before the first packet, those that could not be opened included.
+    infos: Vec<CaptureInfo>,
+}
+
+impl Inputs {
+    /// Ready for the first packet.
+    pub(super) fn read(self) -> Reading {
+        let mut infos: Vec<CaptureInfo> = Vec::new();
+        let mut files: Vec<u16> = Vec::new();
+        let mut positions: Vec<Position> = Vec::new();
+        let mut sources: Vec<Box<dyn Source>> = Vec::new();
+        for (file, capture) in (0..=u16::MAX).zip(self.captures) {
+            match capture {
+                Ok(savefile) => {
+                    infos.push(capture_info(savefile.info(), None));
+                    files.push(file);
+                    positions.push(savefile.progress());
+                    sources.push(Box::new(savefile));
+                }
+                Err(error) => infos.push(never_opened(&error)),
+            }
+        }
+        Reading { merge: Merge::new(sources), files, positions, infos }
+    }
+}
+
 /// Whether `path` stands for standard input.
 pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
@@ -93,27 +127,12 @@ pub fn run<S: Sink + 'static>(
     progress: bool,
 ) -> Result<Finished<S>, Error> {
     let mut engine = Engine::start(options, sink, inputs.is_stream()).map_err(Error::Thread)?;
-    let mut infos: Vec<CaptureInfo> = Vec::new();
-    let mut files: Vec<u16> = Vec::new();
-    let mut positions: Vec<Position> = Vec::new();
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for (file, capture) in (0..=u16::MAX).zip(inputs.captures) {
-        match capture {
-            Ok(savefile) => {
-                infos.push(capture_info(savefile.info(), None));
-                files.push(file);
-                positions.push(savefile.progress());
-                sources.push(Box::new(savefile));
-            }
-            Err(error) => infos.push(never_opened(&error)),
-        }
-    }
-
+    let from_stdin = inputs.from_stdin;
+    let Reading { mut merge, files, positions, mut infos } = inputs.read();
     // Whoever fills the pipe got the same Ctrl-C and is about to close it: take what is still in it.
-    let patience = if inputs.from_stdin { 2 } else { 1 };
+    let patience = if from_stdin { 2 } else { 1 };
     let total = positions.iter().map(Position::total).sum();
     let mut progress = Progress::new(progress, total);
-    let mut merge = Merge::new(sources);
     let mut interrupted = false;
     loop {
         let (before, mut useful) = (engine.packets(), true);

@@ -1,0 +1,415 @@
+//! A second walk through the captures, for the packets of connections that the first one found. In: the captures and the chosen
+//! connections. Out: each of their packets, in the order of the run, with its connection.
+//!
+//! The first walk cannot keep them: which packets belong to a connection's number is known at its end only, and keeping all would
+//! need memory without bound. Both walks read, merge and decode alike, so a connection's packets are those of its 4-tuple from its
+//! first frame to its last. That holds for merged captures too: what lies between is what is met between.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use super::clocks::Clocks;
+use super::engine::Options;
+use super::interrupt::Interrupt;
+use super::offline::{Inputs, LOOK_EVERY, Reading};
+use super::progress::Progress;
+use super::sink::{Render, Sink};
+use crate::capture::savefile::Progress as Position;
+use crate::capture::{Flow, Packet};
+use crate::conntrack::key::FlowKey;
+use crate::decode::{Decoded, Decoder};
+use crate::error::Error;
+use crate::metrics::rows::{ConnectionReport, ConnectionRow};
+use crate::tcp::segment::{Addressed, FrameId, HostPort, Undelivered};
+use crate::tcp::state::Side;
+use crate::time::Timestamp;
+
+/// What is kept of a chosen connection between the walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in `ConnectionRow`")]
+pub struct Choice {
+    pub conn_id: u64,
+    pub client: HostPort,
+    pub server: HostPort,
+    pub first_ts: Timestamp,
+    pub last_ts: Timestamp,
+    pub first_frame: FrameId,
+    pub last_frame: FrameId,
+}
+
+impl From<&ConnectionRow> for Choice {
+    fn from(row: &ConnectionRow) -> Self {
+        Self {
+            conn_id: row.conn_id,
+            client: row.who.client,
+            server: row.who.server,
+            first_ts: row.first_ts,
+            last_ts: row.last_ts,
+            first_frame: row.first_frame,
+            last_frame: row.last_frame,
+        }
+    }
+}
+
+impl Choice {
+    /// Whose packet it is that comes from `src`. Of a socket that is connected to itself, all are the client's.
+    pub fn side(&self, src: HostPort) -> Side {
+        if src == self.client { Side::Client } else { Side::Server }
+    }
+
+    fn key(&self) -> FlowKey {
+        FlowKey::new(self.client, self.server).0
+    }
+}
+
+/// Where a walk stands among the connections of one 4-tuple, which follow each other.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// The one that is open, or comes next: its place in `Chosen::choices`.
+    next: usize,
+    end: usize,
+    inside: bool,
+}
+
+/// The connections whose packets are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen {
+    /// By 4-tuple, then by when they began.
+    choices: Vec<Choice>,
+    turns: HashMap<FlowKey, Turn>,
+}
+
+/// What one chosen connection takes in memory, in bytes, with room for the table to grow.
+pub const CHOICE_BYTES: u64 = 256;
+
+impl Chosen {
+    /// All of `choices`.
+    pub fn new(choices: impl IntoIterator<Item = Choice>) -> Self {
+        let mut choices: Vec<Choice> = choices.into_iter().collect();
+        choices.sort_unstable_by_key(|choice| (choice.key(), choice.conn_id));
+        let mut turns: HashMap<FlowKey, Turn> = HashMap::new();
+        for (place, choice) in choices.iter().enumerate() {
+            let turn = turns.entry(choice.key()).or_insert(Turn { next: place, end: place, inside: false });
+            turn.end = place + 1;
+        }
+        Self { choices, turns }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// Nothing was chosen.
+    pub fn is_empty(&self) -> bool {
+        self.choices.is_empty()
+    }
+
+    /// Those of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Choice> {
+        self.choices.iter()
+    }
+
+    /// The connection that a packet between these ends belongs to now, if it is one of them.
+    fn open(&self, src: HostPort, dst: HostPort) -> Option<&Choice> {
+        let turn = self.turns.get(&FlowKey::new(src, dst).0).filter(|turn| turn.inside)?;
+        self.choices.get(turn.next)
+    }
+
+    /// The connection that the segment in `frame` belongs to, and whether it is its last.
+    fn take(&mut self, src: HostPort, dst: HostPort, frame: FrameId) -> Option<(&Choice, bool)> {
+        let turn = self.turns.get_mut(&FlowKey::new(src, dst).0)?;
+        let choice = self.choices.get(turn.next).filter(|_| turn.next < turn.end)?;
+        turn.inside |= frame == choice.first_frame;
+        if !turn.inside {
+            return None;
+        }
+        let is_last = frame == choice.last_frame;
+        if is_last {
+            (turn.next, turn.inside) = (turn.next + 1, false);
+        }
+        Some((choice, is_last))
+    }
+}
+
+/// What a packet says to its connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Heard<'a> {
+    /// A segment of its own. One that came in fragments stands with the packet that completed it; the packets before that
+    /// are not told of.
+    Segment {
+        /// What it says, and between whom.
+        addressed: &'a Addressed,
+        /// Its payload as far as it was captured.
+        payload: &'a [u8],
+    },
+    /// An ICMP error about a segment of its own, between the connection's first packet and its last.
+    Undelivered(&'a Undelivered),
+}
+
+/// A packet of a chosen connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Met<'a> {
+    /// The place on the command line of the packet's input.
+    pub file: u16,
+    /// As it was captured.
+    pub packet: &'a Packet<'a>,
+    /// When it is taken to have passed.
+    pub ts: Timestamp,
+    /// Its connection.
+    pub choice: &'a Choice,
+    /// What it says.
+    pub heard: Heard<'a>,
+    /// No packet of this connection comes after it.
+    pub is_last: bool,
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// Every packet of the chosen connections was met that can be read.
+    Through,
+    /// Whoever took them wanted no more.
+    Enough,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Reads `inputs` again and hands the packets of `chosen` to `take`, until it breaks, or the last of them has come. What damaged
+/// a capture has been told on the first walk; here it is only the end.
+pub fn walk(
+    inputs: Inputs,
+    options: &Options,
+    mut chosen: Chosen,
+    interrupt: &Interrupt,
+    progress: bool,
+    take: &mut dyn FnMut(&Met<'_>) -> ControlFlow<()>,
+) -> Walked {
+    let Reading { mut merge, files, positions, .. } = inputs.read();
+    let mut progress = Progress::new(progress, positions.iter().map(Position::total).sum());
+    let mut decoder = Decoder::default();
+    decoder.verify_checksums = options.verify_checksums;
+    let (mut clocks, mut period, mut ordinal) = (Clocks::default(), options.period, 0_u64);
+    let (mut missing, mut flow) = (chosen.len(), ControlFlow::Continue(()));
+    let patience = interrupt.count();
+    loop {
+        if missing == 0 {
+            return Walked::Through;
+        }
+        let lent = merge.each(LOOK_EVERY, |index, packet| {
+            if missing == 0 || flow.is_break() {
+                return;
+            }
+            let file = files.get(index).copied().unwrap_or_default();
+            let ts = clocks.at(file, packet.ts);
+            let place = ordinal;
+            ordinal += 1;
+            if !period.admits(packet.ts, ts) {
+                return;
+            }
+            let frame = FrameId::new(file, packet.number);
+            match decoder.decode(packet, frame, place, ts) {
+                Decoded::Segment { addressed, payload } => {
+                    if let Some((choice, is_last)) = chosen.take(addressed.src, addressed.dst, frame) {
+                        missing -= usize::from(is_last);
+                        let heard = Heard::Segment { addressed: &addressed, payload };
+                        flow = take(&Met { file, packet, ts, choice, heard, is_last });
+                    }
+                }
+                Decoded::Undelivered(icmp) => {
+                    if let Some(choice) = chosen.open(icmp.src, icmp.dst) {
+                        let heard = Heard::Undelivered(&icmp);
+                        flow = take(&Met { file, packet, ts, choice, heard, is_last: false });
+                    }
+                }
+                Decoded::Skip(_) => {}
+            }
+        });
+        if flow.is_break() {
+            return Walked::Enough;
+        }
+        if interrupt.count() > patience {
+            return Walked::Interrupted;
+        }
+        if lent == Flow::End {
+            return Walked::Through;
+        }
+        progress.reading(positions.iter().map(Position::consumed).sum(), ordinal);
+    }
+}
+
+/// A longer ladder helps nobody; the rest is counted.
+const MOST: usize = 1 << 20;
+
+/// The segments of one connection.
+#[derive(Debug, Default)]
+pub struct Segments {
+    /// The first 2^20 of them, in the order of the run.
+    pub shown: Vec<Addressed>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// The segments of the connection with this row.
+pub fn segments(inputs: Inputs, options: &Options, row: &ConnectionRow, interrupt: &Interrupt) -> Segments {
+    let mut segments = Segments::default();
+    let chosen = Chosen::new([Choice::from(row)]);
+    walk(inputs, options, chosen, interrupt, false, &mut |met| {
+        match met.heard {
+            Heard::Segment { addressed, .. } if segments.shown.len() < MOST => segments.shown.push(*addressed),
+            Heard::Segment { .. } => segments.more += 1,
+            Heard::Undelivered(_) => {}
+        }
+        ControlFlow::Continue(())
+    });
+    segments
+}
+
+/// The sink of the first walk: keeps of each connection that `wanted` holds for what the second needs, and counts the others.
+pub struct Choosing<F> {
+    wanted: F,
+    /// More of them are not kept.
+    most: usize,
+    choices: Vec<Choice>,
+    /// Connections that were told.
+    told: u64,
+    last_id: u64,
+    /// Wanted and not kept.
+    beyond: u64,
+}
+
+/// What came of choosing.
+#[derive(Debug)]
+pub struct Choices {
+    /// Those that were wanted, as far as they are kept.
+    pub choices: Vec<Choice>,
+    /// How many connections the captures hold.
+    pub told: u64,
+    /// The highest number of one; 0 without any.
+    pub last_id: u64,
+    /// Wanted, but more than may be kept.
+    pub beyond: u64,
+}
+
+impl<F: FnMut(&ConnectionRow) -> bool + Send> Choosing<F> {
+    /// Keeps at most `most` of those that are `wanted`.
+    pub fn new(most: usize, wanted: F) -> Self {
+        Self { wanted, most, choices: Vec::new(), told: 0, last_id: 0, beyond: 0 }
+    }
+
+    /// What came of it.
+    pub fn finish(self) -> Choices {
+        let Self { wanted: _, most: _, choices, told, last_id, beyond } = self;
+        Choices { choices, told, last_id, beyond }
+    }
+}
+
+/// Renders nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
+impl Render for Nothing {
+    type Rendered = ();
+
+    fn render(&self, _: &[ConnectionReport]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<F: FnMut(&ConnectionRow) -> bool + Send> Sink for Choosing<F> {
+    type Rendered = ();
+    type Renderer = Nothing;
+
+    fn renderer(&self) -> Nothing {
+        Nothing
+    }
+
+    fn fold(&mut self, reports: &[ConnectionReport]) {
+        for ConnectionReport { connection: row, .. } in reports {
+            self.told += 1;
+            self.last_id = self.last_id.max(row.conn_id);
+            if !(self.wanted)(row) {
+                continue;
+            }
+            if self.choices.len() < self.most {
+                self.choices.push(Choice::from(row));
+            } else {
+                self.beyond += 1;
+            }
+        }
+    }
+
+    fn write(&mut self, (): ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(port: u16) -> HostPort {
+        HostPort::new([192, 0, 2, 1].into(), port)
+    }
+
+    fn choice(conn_id: u64, (client, server): (u16, u16), (first, last): (FrameId, FrameId)) -> Choice {
+        let ts = Timestamp::default();
+        Choice {
+            conn_id,
+            client: end(client),
+            server: end(server),
+            first_ts: ts,
+            last_ts: ts,
+            first_frame: first,
+            last_frame: last,
+        }
+    }
+
+    fn frame(number: u64) -> FrameId {
+        FrameId::new(0, number)
+    }
+
+    #[test]
+    fn a_packet_belongs_to_the_incarnation_that_is_open() {
+        let (first, third) = ((frame(2), frame(5)), (frame(20), frame(20)));
+        let mut chosen = Chosen::new([choice(9, (80, 1), third), choice(1, (1, 80), first)]);
+        let mut met = |from, to, number| {
+            let (choice, last) = chosen.take(end(from), end(to), frame(number))?;
+            Some((choice.conn_id, choice.side(end(from)), last))
+        };
+        assert_eq!(met(1, 80, 1), None, "before the first");
+        assert_eq!(met(1, 80, 2), Some((1, Side::Client, false)));
+        assert_eq!(met(1, 81, 3), None, "another 4-tuple");
+        assert_eq!(met(80, 1, 4), Some((1, Side::Server, false)));
+        assert_eq!(met(80, 1, 5), Some((1, Side::Server, true)));
+        assert_eq!(met(1, 80, 11), None, "the second, which was not chosen");
+        assert_eq!(met(80, 1, 20), Some((9, Side::Client, true)), "roles may turn");
+        assert_eq!(met(80, 1, 21), None, "after the last");
+    }
+
+    #[test]
+    fn merged_captures_have_no_order_of_frames_but_that_in_which_they_are_met() {
+        let chosen = [choice(1, (1, 80), (FrameId::new(1, 7), FrameId::new(0, 3)))];
+        let mut chosen = Chosen::new(chosen);
+        let mut met = |file, number| chosen.take(end(1), end(80), FrameId::new(file, number)).is_some();
+        assert!(!met(0, 1));
+        assert!(met(1, 7));
+        assert!(met(0, 2));
+        assert!(met(0, 3));
+        assert!(!met(1, 8));
+    }
+
+    #[test]
+    fn an_icmp_error_belongs_to_what_is_open() {
+        let mut chosen = Chosen::new([choice(1, (1, 80), (frame(2), frame(5)))]);
+        assert!(chosen.open(end(1), end(80)).is_none());
+        assert!(chosen.take(end(1), end(80), frame(2)).is_some());
+        assert_eq!(chosen.open(end(80), end(1)).map(|choice| choice.conn_id), Some(1));
+        assert!(chosen.take(end(1), end(80), frame(5)).is_some());
+        assert!(chosen.open(end(1), end(80)).is_none());
+    }
+}
