@@ -244,8 +244,8 @@ impl Flow {
                 self.candidate = Some(candidate);
                 None
             }
-            Some(candidate) => Some(candidate.before),
-            None => Some((self.current.transfer.clone(), self.current.history.clone())),
+            // The earlier SYN, if there was one, began nothing: what came since is the old connection's.
+            _ => Some((self.current.transfer.clone(), self.current.history.clone())),
         };
         if let Some(before) = before {
             let mut new = Incarnation::new(addressed, direction);
