@@ -367,7 +367,8 @@ fn a_folder_is_one_capture_in_time_order() {
     run.ends(0).says_nothing();
     assert!(run.stdout.starts_with("10 captures in ring   pcap · "), "{}", run.stdout);
     let csv = desk.read("reports/ring/connections.csv");
-    let found: Vec<_> = rows(&csv).iter().map(|row| (row["client_port"].to_owned(), row["closing"].to_owned())).collect();
+    let found: Vec<_> =
+        rows(&csv).iter().map(|row| (row["client_port"].to_owned(), row["closing"].to_owned())).collect();
     assert_eq!(found, (0..10).map(|n| ((40_000 + n).to_string(), "fin".to_owned())).collect::<Vec<_>>());
     assert!(rows(&csv).iter().any(|row| row["first_file"] == "ring/eth0_5.pcap"), "{csv}");
 
@@ -377,7 +378,8 @@ fn a_folder_is_one_capture_in_time_order() {
 
 #[test]
 fn a_folder_s_other_files_are_passed_over_and_named() {
-    let desk = ring().with("ring/notes.txt", b"no capture").with("ring/.hidden.pcap", b"neither").with("ring/new.pcap", b"");
+    let desk =
+        ring().with("ring/notes.txt", b"no capture").with("ring/.hidden.pcap", b"neither").with("ring/new.pcap", b"");
     fs::create_dir(desk.path("ring/older")).unwrap();
     let run = desk.run(&["ring"]);
     run.ends(0).says(&["2 files are no captures and were passed over: ring/new.pcap, ring/notes.txt"]);

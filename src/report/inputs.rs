@@ -74,7 +74,10 @@ mod tests {
             capture.format = if n < 4 { "pcap" } else { "pcap (gzip)" }.to_owned();
         });
         let all = together(&ring);
-        assert_eq!((all.path.as_str(), all.format.as_str(), all.packets), ("9 captures in ring", "pcap, pcap (gzip)", 9_000));
+        assert_eq!(
+            (all.path.as_str(), all.format.as_str(), all.packets),
+            ("9 captures in ring", "pcap, pcap (gzip)", 9_000)
+        );
         assert_eq!((all.drops, all.link_types.len(), all.error), (Some(20), 1, None));
         let apart = captures(2, |n, capture| capture.path = format!("{n}/x.pcap"));
         assert_eq!(together(&apart).path, "2 captures");
