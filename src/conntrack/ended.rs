@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::config::Config;
 use super::flow::Flow;
 use super::head::Key;
-use super::key::Direction;
+use super::key::{Direction, FlowKey};
 use super::packed::{Base, Packed};
 use super::usual::UsualTeller;
 use crate::metrics::rows::ConnectionReport;
@@ -115,15 +115,21 @@ impl Teller {
         };
         let segments = &ended.segments[closed.segments.clone()];
         let first = closed.first(segments);
-        let Some(usual) = self.usual.report(&first, segments, &self.config, closed.finish) else {
-            return self.judge(closed, &first, segments);
+        let mut report = match self.usual.report(&first, segments, &self.config, closed.finish) {
+            Some(usual) => {
+                debug_assert_eq!(
+                    usual,
+                    self.judge(closed, &first, segments),
+                    "a usual connection was told otherwise than judged"
+                );
+                usual
+            }
+            None => self.judge(closed, &first, segments),
         };
-        debug_assert_eq!(
-            usual,
-            self.judge(closed, &first, segments),
-            "a usual connection was told otherwise than judged"
-        );
-        usual
+        if let Some(marks) = &closed.marks {
+            call(&mut report, marks);
+        }
+        report
     }
 
     /// Judges a connection segment by segment.
@@ -139,11 +145,7 @@ impl Teller {
         for packed in &segments[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
         }
-        let mut report = flow.report(&self.config, closed.finish);
-        if let Some(marks) = &closed.marks {
-            call(&mut report, marks);
-        }
-        report
+        flow.report(&self.config, closed.finish)
     }
 }
 

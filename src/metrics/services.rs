@@ -7,7 +7,6 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::registry::Seeded;
 use super::rows::{App, ConnectionReport, ServiceRow};
 use super::samples::{Samples, make_room, quantiles_of};
 
@@ -26,7 +25,7 @@ type Key = (App, Option<Arc<str>>);
 /// The fold of `services`: of connections whose first bytes show what they speak.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
-    all: HashMap<Key, Fold, Seeded>,
+    all: HashMap<Key, Fold>,
     words: usize,
     /// How many there may be before room is made; more where making room did not help.
     room: usize,

@@ -5,8 +5,8 @@ use super::handshake;
 use super::history::History;
 use super::report::{each, transition};
 use super::rows::{
-    ActiveCloser, Closing, ConnectionReport, ConnectionRow, Opening, Tap, TimeWaitEnd, TimeWaitRow, TransitionRow,
-    Waiting, Who,
+    ActiveCloser, Called, Closing, ConnectionReport, ConnectionRow, Opening, Tap, TimeWaitEnd, TimeWaitRow,
+    TransitionRow, Waiting, Who,
 };
 use super::time_wait::Finish;
 use super::transfer::Transfer;
@@ -92,6 +92,7 @@ pub fn report(
             accept_queue_overflow: false,
             syn_wait_ns: there.map(|_| 0),
             accept_wait_ns: None,
+            called: Called::default(),
             who,
         },
         transitions: transitions(conn),

@@ -2,6 +2,7 @@
 
 use super::build::{Bytes, Everything, read};
 use crate::capture::LinkType;
+use crate::time::Timestamp;
 
 const ORDERS: [bool; 2] = [false, true];
 
