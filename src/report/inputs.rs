@@ -95,7 +95,10 @@ mod tests {
             capture.format = if n < 4 { "pcap" } else { "pcap (gzip)" }.to_owned();
         });
         let all = together(&ring);
-        assert_eq!((all.path.as_str(), all.format.as_str(), all.packets), ("9 captures in ring", "pcap, pcap (gzip)", 9_000));
+        assert_eq!(
+            (all.path.as_str(), all.format.as_str(), all.packets),
+            ("9 captures in ring", "pcap, pcap (gzip)", 9_000)
+        );
         assert_eq!((all.drops, all.link_types.len(), all.error), (Some(20), 1, None));
         let apart = captures(2, |n, capture| capture.path = format!("{n}/x.pcap"));
         assert_eq!(together(&apart).path, "2 captures");
@@ -112,6 +115,9 @@ mod tests {
         assert_eq!(told([Some(8), None])[0], "the tap dropped 8 packets (0.4 %)");
         assert_eq!(told([Some(1), Some(0)])[0], "the tap dropped 1 packet (under 0.1 %)");
         assert_eq!(told([Some(2_000), Some(18_000)])[0], "the tap dropped 20,000 packets (91 %)");
-        assert_eq!(told([Some(u64::MAX), Some(1)])[0], format!("the tap dropped {} packets (100 %)", thousands(u64::MAX)));
+        assert_eq!(
+            told([Some(u64::MAX), Some(1)])[0],
+            format!("the tap dropped {} packets (100 %)", thousands(u64::MAX))
+        );
     }
 }

@@ -161,7 +161,10 @@ fn other_blocks(big: bool) -> Vec<(&'static str, Bytes)> {
     let name = b().u16(1).u16(12).padded(b"\x0a\0\0\x01host.ab\0").u16(0).u16(0);
     vec![
         ("name resolution", b().block(4, |b| b.raw(&name.out).option(2, b"dns").option(0, &[]))),
-        ("decryption secrets", b().block(10, |b| b.u32(0x544c_534b).u32(29).padded(b"CLIENT_RANDOM 52 00112233aabb").option(1, b"!"))),
+        (
+            "decryption secrets",
+            b().block(10, |b| b.u32(0x544c_534b).u32(29).padded(b"CLIENT_RANDOM 52 00112233aabb").option(1, b"!")),
+        ),
         ("custom, to be copied", b().block(0x0bad, |b| b.u32(32_473).padded(b"anything"))),
         ("custom, not to be copied", b().block(0x4000_0bad, |b| b.u32(32_473))),
         ("systemd journal", b().block(9, |b| b.padded(b"__REALTIME_TIMESTAMP=1\nMESSAGE=hi\n"))),
