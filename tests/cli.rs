@@ -52,6 +52,11 @@ impl Desk {
         Run::from(self.command(args).output().unwrap())
     }
 
+    /// A report of the connections alone, which is quick.
+    fn report(&self, args: &[&str]) -> Run {
+        self.run(&[args, &["--format", "csv", "--tables", "connections"]].concat())
+    }
+
     fn run_with_input(&self, args: &[&str], input: &[u8]) -> Run {
         let mut command = self.command(args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -363,7 +368,7 @@ fn ring() -> Desk {
 #[test]
 fn a_folder_is_one_capture_in_time_order() {
     let desk = ring();
-    let run = desk.run(&["ring/"]);
+    let run = desk.report(&["ring/"]);
     run.ends(0).says_nothing();
     assert!(run.stdout.starts_with("10 captures in ring   pcap · "), "{}", run.stdout);
     let csv = desk.read("reports/ring/connections.csv");
@@ -381,12 +386,12 @@ fn a_folder_s_other_files_are_passed_over_and_named() {
     let desk =
         ring().with("ring/notes.txt", b"no capture").with("ring/.hidden.pcap", b"neither").with("ring/new.pcap", b"");
     fs::create_dir(desk.path("ring/older")).unwrap();
-    let run = desk.run(&["ring"]);
+    let run = desk.report(&["ring"]);
     run.ends(0).says(&["2 files are no captures and were passed over: ring/new.pcap, ring/notes.txt"]);
-    desk.run(&["-q", "ring"]).ends(0).says_nothing();
+    desk.report(&["-q", "ring"]).ends(0).says_nothing();
     // A damaged one is a capture, and is missed.
     fs::write(desk.path("ring/eth0_2.pcap"), &header(1)[..20]).unwrap();
-    let run = desk.run(&["-q", "ring"]);
+    let run = desk.report(&["-q", "ring"]);
     run.ends(1).says(&["ring/eth0_2.pcap", "inside its header"]);
     assert_eq!(rows(&desk.read("reports/ring/connections.csv")).len(), 9);
 }
@@ -394,18 +399,18 @@ fn a_folder_s_other_files_are_passed_over_and_named() {
 #[test]
 fn a_pattern_stands_for_the_files_that_match() {
     let desk = ring().with("ring/[x].pcap", &pcap(&life(0, 41_000)));
-    desk.run(&["ring/eth0_[5-7].p*"]).ends(0).says_nothing();
+    desk.report(&["ring/eth0_[5-7].p*"]).ends(0).says_nothing();
     assert_eq!(rows(&desk.read("reports/eth0/connections.csv")).len(), 3);
-    desk.run(&["ring/*_?.pcap"]).ends(0).says_nothing();
+    desk.report(&["ring/*_?.pcap"]).ends(0).says_nothing();
     assert_eq!(rows(&desk.read("reports/ring/connections.csv")).len(), 10);
     // A file of that name comes first.
-    desk.run(&["ring/[x].pcap"]).ends(0).says_nothing();
+    desk.report(&["ring/[x].pcap"]).ends(0).says_nothing();
     assert!(desk.read("reports/[x]/connections.csv").contains("41000"));
     // What is found twice is meant once.
-    desk.run(&["ring/eth0_5.pcap", "ring/eth0_[56].pcap", "-o", "twice"]).ends(0).says_nothing();
+    desk.report(&["ring/eth0_5.pcap", "ring/eth0_[56].pcap", "-o", "twice"]).ends(0).says_nothing();
     assert_eq!(rows(&desk.read("twice/connections.csv")).len(), 2);
-    desk.run(&["ring/eth1*"]).ends(2).says(&["ring/eth1*", "no such file"]);
-    desk.run(&["ring/eth[*"]).ends(2).says(&["ring/eth[*", "no pattern"]);
+    desk.report(&["ring/eth1*"]).ends(2).says(&["ring/eth1*", "no such file"]);
+    desk.report(&["ring/eth[*"]).ends(2).says(&["ring/eth[*", "no pattern"]);
 }
 
 #[test]
@@ -414,7 +419,7 @@ fn a_ring_s_newest_file_may_end_in_the_middle() {
     let newest = desk.path("ring/eth0_4.pcap");
     let bytes = fs::read(&newest).unwrap();
     fs::write(&newest, &bytes[..bytes.len() - 5]).unwrap();
-    desk.run(&["ring"]).ends(1).says(&["ring/eth0_4.pcap", "inside record 6", "5 packets read"]);
+    desk.report(&["ring"]).ends(1).says(&["ring/eth0_4.pcap", "inside record 6", "5 packets read"]);
     assert_eq!(rows(&desk.read("reports/ring/connections.csv")).len(), 10);
 }
 

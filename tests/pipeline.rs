@@ -191,6 +191,24 @@ fn ctrl_c_ends_the_reading_with_what_was_read() {
     assert!(matches!(&stopped[..], [said] if said.contains("stopped by Ctrl-C")), "{stopped:?}");
 }
 
+#[test]
+fn ctrl_c_tells_the_files_that_it_came_before_in_one_line() {
+    let folder = TempDir::new().unwrap();
+    let ring: Vec<_> = (0..5_u32)
+        .map(|n| {
+            let packets = if n == 0 { 60_000 } else { 10 };
+            file(&folder, &format!("{n}.pcap"), &syns(&vec![n + 1; packets]))
+        })
+        .collect();
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let (Analysis { summary, .. }, stopped) = run(&ring, 2, &interrupt);
+    assert!(summary.captures.iter().all(|capture| capture.error.is_some()), "{:?}", summary.captures);
+    assert!(summary.captures[1..].iter().all(|capture| capture.packets == 0));
+    assert!(stopped[0].contains("0.pcap: stopped by Ctrl-C"), "{stopped:?}");
+    assert_eq!(stopped[1..], ["stopped by Ctrl-C before 4 of 5 captures"]);
+}
+
 /// Takes reports as they come and keeps what tells them apart.
 #[derive(Default)]
 struct Witness {

@@ -20,13 +20,15 @@ const NAMED: usize = 3;
 
 /// Captures of one run, in the order of the command line; what could not be opened stays as its error.
 pub struct Inputs {
-    /// Each with its name.
-    pub(super) captures: Vec<(String, Result<Box<dyn Source>, CaptureError>)>,
+    pub(super) captures: Vec<Named>,
     /// How far the reading has come: those of files that are open from the start, and one of all the others.
     pub(super) positions: Vec<Position>,
     pub(super) from_stdin: bool,
     notes: Vec<String>,
 }
+
+/// A capture's name, and the capture.
+type Named = (String, Result<Box<dyn Source>, CaptureError>);
 
 /// A file to be opened.
 struct Found {

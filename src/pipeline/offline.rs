@@ -104,19 +104,26 @@ pub fn run<S: Sink + 'static>(
         return Err(error);
     }
 
-    let mut stopped = Vec::new();
+    let (mut stopped, mut not_begun) = (Vec::new(), 0);
     for ((index, info), &file) in merge.infos().into_iter().enumerate().zip(&files) {
+        let mut is_told = true;
         let error = match merge.error(index) {
             Some(error) => Some(error.to_string()),
             None if interrupted && !merge.has_ended(index) => {
+                // A ring may have thousands that were not begun: one line tells of them all.
+                is_told = info.packets > 0 || files.len() == 1;
+                not_begun += u64::from(!is_told);
                 Some(format!("{}: stopped by Ctrl-C; {} packets read", info.path, grouped(info.packets)))
             }
             None => None,
         };
-        stopped.extend(error.clone());
+        stopped.extend(error.clone().filter(|_| is_told));
         if let Some(slot) = infos.get_mut(usize::from(file)) {
             *slot = capture_info(info, error);
         }
+    }
+    if not_begun > 0 {
+        stopped.push(format!("stopped by Ctrl-C before {} of {} captures", grouped(not_begun), files.len()));
     }
     let (sink, summary) = engine.finish(infos)?;
     Ok(Finished { sink, summary, stopped })
