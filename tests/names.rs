@@ -114,6 +114,16 @@ fn finwait(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The cells of a line; a comma between quotes is part of one.
+fn cells(line: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let ends = |char| {
+        quoted ^= char == '"';
+        char == ',' && !quoted
+    };
+    line.split(ends).collect()
+}
+
 /// The table as `finwait` writes it with so many threads: the cells of some columns, a line a row.
 fn table(capture: &[u8], threads: usize, table: &str, columns: &[&str]) -> Vec<String> {
     let folder = TempDir::new().unwrap();
@@ -123,7 +133,7 @@ fn table(capture: &[u8], threads: usize, table: &str, columns: &[&str]) -> Vec<S
         ["report", "a.pcap", "-o", "out", "--quiet", "--format", "csv", "--tables", table, "--threads", &threads];
     finwait(folder.path(), &args);
     let text = fs::read_to_string(folder.path().join(format!("out/{table}.csv"))).unwrap();
-    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let mut lines = text.lines().map(cells);
     let headings = lines.next().unwrap();
     let places = columns.iter().map(|name| headings.iter().position(|heading| heading == name).unwrap());
     let places: Vec<_> = places.collect();
