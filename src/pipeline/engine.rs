@@ -64,6 +64,8 @@ pub struct Engine<S: Sink> {
     /// The last timestamp of each input, for packets that have none of their own.
     clocks: Vec<Timestamp>,
     packets: u64,
+    /// Segments beyond the first of their packet: each has a place in the run of its own.
+    more: u64,
     /// Packets outside of the period.
     outside: u64,
     segments: u64,
@@ -91,6 +93,7 @@ impl<S: Sink + 'static> Engine<S> {
             ticked: (Timestamp::MIN, 0),
             clocks: Vec::new(),
             packets: 0,
+            more: 0,
             outside: 0,
             segments: 0,
             skipped: SkipCounts::default(),
@@ -115,7 +118,7 @@ impl<S: Sink + 'static> Engine<S> {
         }
         let frame = FrameId::new(file, packet.number);
         let Self { segments, shards, skipped, .. } = self;
-        self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
+        let more = self.decoder.decode_then(packet, frame, self.packets + self.more, ts, |decoded| match decoded {
             Decoded::Segment { addressed, payload: _ } => {
                 *segments += 1;
                 shards.segment(addressed);
@@ -127,6 +130,7 @@ impl<S: Sink + 'static> Engine<S> {
             Decoded::Skip(skip) => skipped.add(skip),
         });
         self.shards.settle();
+        self.more += more;
         self.packets += 1;
         let (then, before) = self.ticked;
         let waited_for = self.stream && !(Span::ZERO..TICK).contains(&ts.since(then));
