@@ -197,7 +197,7 @@ impl<S: Sink + 'static> Engine<S> {
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("port_range", self.options.port_range.to_string()));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
-        options.push(("ignore_vlan", self.options.ignore_vlan.to_string()));
+        options.extend(self.options.ignore_vlan.then(|| ("ignore_vlan", "true".to_owned())));
         options.extend(self.options.period.told());
         options.extend(self.options.bpf.map(|expression| ("bpf", expression)));
         let summary = Summary {
