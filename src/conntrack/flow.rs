@@ -18,7 +18,7 @@ use crate::tcp::segment::{Addressed, Flags, FrameId, Segment, Undelivered, Why};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// One connection with its counters.
 #[derive(Clone, Debug)]
@@ -29,7 +29,12 @@ struct Incarnation {
     conn: Connection,
     transfer: Transfer,
     history: History,
+    /// The first segment that was too long for a link, which way it went, what the link carries, and when that was said.
+    too_long: Option<(SeqNum, Direction, Option<u32>, Timestamp)>,
 }
+
+/// What a sender needs at least to learn of an ICMP error and to cut a segment up: Linux's shortest retransmission timeout.
+const HEARD_WITHIN: Span = Span::from_millis(200);
 
 /// A SYN inside a connection that was not seen to end. Unless what follows proves that it began a new one, it did not.
 #[derive(Clone, Debug)]
@@ -75,6 +80,7 @@ impl Incarnation {
             conn: Connection::new(&first.segment, first.src == first.dst),
             transfer: Transfer::new(&first.segment),
             history: History::default(),
+            too_long: None,
         }
     }
 
@@ -112,13 +118,14 @@ impl Incarnation {
 
     /// Begins anew with another connection, in the same memory.
     fn renew(&mut self, first: &Addressed, direction: Direction) {
-        let Self { who, client, conn, transfer, history } = self;
+        let Self { who, client, conn, transfer, history, too_long } = self;
         let role = role::role(first);
         *who = self::who(first, role);
         *client = if role.sender_is_client { direction } else { direction.reverse() };
         conn.renew(&first.segment, first.src == first.dst);
         *transfer = Transfer::new(&first.segment);
         history.renew();
+        *too_long = None;
     }
 
     fn finish(&mut self, config: &Config, finish: Finish) -> ConnectionReport {
@@ -317,6 +324,23 @@ impl Flow {
             };
             format!("{} about sequence number {}{what}", icmp.from, icmp.seq)
         });
+        if let Why::TooBig { mtu } = icmp.why {
+            match self.current.too_long {
+                None => self.current.too_long = Some((icmp.seq, direction, mtu, icmp.ts)),
+                Some((seq, way, known, told)) => {
+                    let again = (seq, way, known) == (icmp.seq, direction, mtu);
+                    if again && icmp.ts.since(told) >= HEARD_WITHIN {
+                        conn.anomalies.note_at(AnomalyKind::MtuIgnored, side, icmp.ts, icmp.frame, || {
+                            format!(
+                                "sequence number {seq} again, {} after {} said so first",
+                                icmp.ts.since(told),
+                                icmp.from
+                            )
+                        });
+                    }
+                }
+            }
+        }
         let unreachable = matches!(icmp.why, Why::Unreachable { .. });
         if unreachable && side == Side::Client && conn.end(Side::Client).iss == Some(icmp.seq) {
             conn.cannot_reach(icmp.ts, icmp.frame);

@@ -303,7 +303,8 @@ fn icmp_errors_are_told_to_the_connection_that_they_quote() {
         why: Why::TooBig { mtu: Some(1_400) },
     };
     tracker.undelivered(&icmp);
-    tracker.undelivered(&icmp);
+    tracker.undelivered(&Undelivered { ts: at(2), ..icmp });
+    tracker.undelivered(&Undelivered { ts: at(3), seq: SeqNum::new(401), ..icmp });
     tracker.undelivered(&Undelivered { seq: SeqNum::new(502), ..icmp }); // not sent yet
     tracker.undelivered(&Undelivered {
         src: client,
@@ -318,7 +319,8 @@ fn icmp_errors_are_told_to_the_connection_that_they_quote() {
     assert_eq!(
         odd,
         [
-            ("icmp_fragmentation_needed", Some(Side::Server), 2, "10.9.9.9 about sequence number 501, MTU 1400 bytes"),
+            ("icmp_fragmentation_needed", Some(Side::Server), 3, "10.9.9.9 about sequence number 501, MTU 1400 bytes"),
+            ("mtu_ignored", Some(Side::Server), 1, "sequence number 501 again, 1.00 s after 10.9.9.9 said so first"),
             ("icmp_time_exceeded", Some(Side::Client), 1, "10.9.9.9 about sequence number 101"),
         ]
     );

@@ -36,7 +36,7 @@ use fragments::{Between, Limits, Pool};
 use network::TCP;
 use skip::Skip;
 use view::View;
-use walk::{Found, Ip, Layer, Next, Stamp, Step, Walk};
+use walk::{Found, Ip, Layer, Next, Others, Stamp, Step, Walk};
 
 /// Headers of any kind in front of the TCP header that are read, tags and extension headers included.
 const MAX_LAYERS: u8 = 64;
@@ -64,6 +64,7 @@ impl Walk {
             Layer::Ethernet => link::ethernet(self, view),
             Layer::EtherType(ether_type) => tags::ether_type(self, ether_type, view),
             Layer::Llc => link::llc(view),
+            Layer::Aggregate => wireless::aggregate(self, view),
             Layer::FrameRelay => wan::frame_relay(view),
             Layer::Ppp => ppp::ppp(view),
             Layer::Ip => network::ip(self, view),
@@ -111,34 +112,91 @@ impl Decoder {
     /// without a timestamp the best guess at it.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>, frame: FrameId, ordinal: u64, ts: Timestamp) -> Decoded<'a> {
-        self.decode_then(packet, frame, ordinal, ts, |decoded| decoded)
-    }
-
-    /// Decodes one packet as [`Decoder::decode`] does, and hands what it found to `then`. For whoever keeps segments: what
-    /// `then` stores is written field by field where it will stay. Moved there later, it would be read in wide pieces before
-    /// its narrow fields have left the store buffer, which costs as much as the decoding.
-    #[inline]
-    pub fn decode_then<'a, R>(
-        &'a mut self,
-        packet: &Packet<'a>,
-        frame: FrameId,
-        ordinal: u64,
-        ts: Timestamp,
-        then: impl FnOnce(Decoded<'a>) -> R,
-    ) -> R {
         let stamp = Stamp { ts, ordinal, frame };
         match straight::find(packet) {
-            Some(straight) if !self.verify_checksums => straight.read(stamp, then),
-            _ => then(self.walk(packet, stamp)),
+            Some(straight) if !self.verify_checksums => straight.read(stamp, |decoded| decoded),
+            _ => self.walk(packet, None, stamp).0,
         }
     }
 
-    /// Any packet, layer by layer.
+    /// Decodes one packet as [`Decoder::decode`] does, and hands what it found to `then`: each segment, where frames are aggregated, of
+    /// which `decode` returns the first. Each after the first has the next ordinal; returns how many these were.
+    ///
+    /// For whoever keeps segments: what
+    /// `then` stores is written field by field where it will stay. Moved there later, it would be read in wide pieces before
+    /// its narrow fields have left the store buffer, which costs as much as the decoding.
+    #[inline]
+    pub fn decode_then(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: FrameId,
+        ordinal: u64,
+        ts: Timestamp,
+        mut then: impl FnMut(Decoded<'_>),
+    ) -> u64 {
+        let stamp = Stamp { ts, ordinal, frame };
+        match straight::find(packet) {
+            Some(straight) if !self.verify_checksums => {
+                straight.read(stamp, then);
+                0
+            }
+            _ => {
+                let (decoded, others) = self.walk(packet, None, stamp);
+                if others.is_none() {
+                    then(decoded);
+                    return 0;
+                }
+                self.walk_all(packet, stamp, &mut then)
+            }
+        }
+    }
+
+    /// An aggregate: each frame in its turn. It is skipped only if none of them has anything to tell.
+    #[cold]
+    fn walk_all(&mut self, packet: &Packet<'_>, stamp: Stamp, then: &mut dyn FnMut(Decoded<'_>)) -> u64 {
+        let (mut others, mut told, mut why) = (None, 0, None);
+        loop {
+            let stamp = Stamp { ordinal: stamp.ordinal.saturating_add(told), ..stamp };
+            let (decoded, left) = self.walk(packet, others, stamp);
+            match decoded {
+                Decoded::Skip(skip) => why = why.or(Some(skip)),
+                decoded => {
+                    then(decoded);
+                    told += 1;
+                }
+            }
+            others = left;
+            if others.is_none() {
+                break;
+            }
+        }
+        if let (0, Some(skip)) = (told, why) {
+            then(Decoded::Skip(skip));
+        }
+        told.saturating_sub(1)
+    }
+
+    /// Any packet, layer by layer; of an aggregate the first frame, or the first of `others`. Returns those that are left, too.
     #[inline(never)]
-    fn walk<'a>(&'a mut self, packet: &Packet<'a>, stamp: Stamp) -> Decoded<'a> {
-        let mut walk = Walk::default();
-        let view = View::new(packet.data, packet.wire_len as usize);
-        let mut found = self.find(&mut walk, Layer::Link(packet.link.0), view, stamp);
+    fn walk<'a>(
+        &'a mut self,
+        packet: &Packet<'a>,
+        others: Option<Others>,
+        stamp: Stamp,
+    ) -> (Decoded<'a>, Option<Others>) {
+        let (mut walk, layer, view) = match others {
+            None => {
+                let view = View::new(packet.data, packet.wire_len as usize);
+                (Walk::default(), Layer::Link(packet.link.0), view)
+            }
+            Some(others) => {
+                let (walk, view) = others.walk(packet.data);
+                (walk, Layer::Aggregate, view)
+            }
+        };
+        let mut found = self.find(&mut walk, layer, view, stamp);
+        // In a reassembled datagram the places are not the packet's.
+        let others = walk.others.take();
         let mut reassembled = false;
         // A datagram may hold another's fragment; `walk` counts the layers of all rounds, so this ends.
         while let Ok(Found::Datagram(datagram)) = found {
@@ -151,7 +209,7 @@ impl Decoder {
             found = self.find(&mut walk, Layer::Protocol(datagram.protocol), view, stamp);
             self.datagram = bytes;
         }
-        match found {
+        let decoded = match found {
             Ok(Found::Segment(addressed, range)) => {
                 let buffer = if reassembled { &self.datagram[..] } else { packet.data };
                 Decoded::Segment { addressed, payload: buffer.get(range).unwrap_or_default() }
@@ -159,7 +217,8 @@ impl Decoder {
             Ok(Found::Undelivered(undelivered)) => Decoded::Undelivered(undelivered),
             Ok(Found::Datagram(_)) => Decoded::Skip(Skip::Fragment),
             Err(skip) => Decoded::Skip(skip),
-        }
+        };
+        (decoded, others)
     }
 
     /// The same without the payload, from the layer on that `view` begins with.

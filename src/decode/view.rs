@@ -26,6 +26,13 @@ impl<'a> View<'a> {
         Self { bytes, real: real.max(bytes.len()), start: 0 }
     }
 
+    /// A part of a buffer, told by what [`View::range`] and [`View::real`] said of it.
+    pub(super) fn part(buffer: &'a [u8], range: std::ops::Range<usize>, real: usize) -> Self {
+        let start = range.start;
+        let bytes = buffer.get(range).unwrap_or_default();
+        Self { bytes, real: real.max(bytes.len()), start }
+    }
+
     /// The captured bytes.
     pub(super) const fn bytes(self) -> &'a [u8] {
         self.bytes

@@ -30,6 +30,8 @@ pub(super) enum Layer {
     EtherType(u16),
     /// An IEEE 802.2 header.
     Llc,
+    /// Frames behind each other (IEEE 802.11 9.3.2.2).
+    Aggregate,
     /// A Frame Relay address.
     FrameRelay,
     /// A PPP protocol field, perhaps behind address and control.
@@ -123,6 +125,27 @@ pub(super) struct Walk {
     pub(super) tunnels: u8,
     pub(super) layers: u8,
     pub(super) ip: Option<Ip>,
+    /// Frames of an aggregate that wait for their turn.
+    pub(super) others: Option<Others>,
+}
+
+/// What of an aggregate has not been walked: its place in the packet, how long it is, and what the headers around it have told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Others {
+    start: usize,
+    end: usize,
+    real: usize,
+    vlan: Option<u16>,
+    tunnel: Option<Tunnel>,
+    tunnels: u8,
+}
+
+impl Others {
+    /// A walk that goes on there.
+    pub(super) fn walk(self, packet: &[u8]) -> (Walk, View<'_>) {
+        let Self { start, end, real, vlan, tunnel, tunnels } = self;
+        (Walk { vlan, tunnel, tunnels, ..Walk::default() }, View::part(packet, start..end, real))
+    }
 }
 
 impl Walk {
@@ -136,6 +159,13 @@ impl Walk {
             self.tunnel = Some(Tunnel { kind, id });
         }
         Ok(())
+    }
+
+    /// Leaves the rest of an aggregate for later. It is shorter than the aggregate, so this ends.
+    pub(super) fn leave(&mut self, others: View<'_>) {
+        let std::ops::Range { start, end } = others.range();
+        let Self { vlan, tunnel, tunnels, .. } = *self;
+        self.others = Some(Others { start, end, real: others.real(), vlan, tunnel, tunnels });
     }
 
     /// Notes a VLAN tag; 0 is a priority without a VLAN (IEEE 802.1Q 9.6).

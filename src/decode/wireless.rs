@@ -2,7 +2,7 @@
 
 use super::skip::Skip;
 use super::view::{Part, View};
-use super::walk::{Layer, Step, go};
+use super::walk::{Layer, Step, Walk, go};
 
 /// The bytes of a frame check sequence.
 const FCS: usize = 4;
@@ -61,9 +61,19 @@ fn frame([kind, flags]: [u8; 2], view: View<'_>, padded: bool) -> Step<'_> {
     if !aggregated {
         return go(Layer::Llc, rest);
     }
-    // An aggregate holds several frames; a packet here yields one segment, the first's.
-    let (&[.., high, low], rest) = rest.take::<14>(Part::Link)?;
-    go(Layer::Llc, rest.trim(usize::from(u16::from_be_bytes([high, low]))))
+    go(Layer::Aggregate, rest)
+}
+
+/// The first frame of an aggregate (A-MSDU): addresses, a length, an 802.2 frame, padding to four bytes. The others are left for later.
+pub(super) fn aggregate<'a>(walk: &mut Walk, view: View<'a>) -> Step<'a> {
+    const HEADER: usize = 14;
+    let (&[.., high, low], first) = view.take::<HEADER>(Part::Link)?;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let others = view.skip_up_to((HEADER + length).next_multiple_of(4));
+    if others.bytes().len() > HEADER {
+        walk.leave(others);
+    }
+    go(Layer::Llc, first.trim(length))
 }
 
 /// What a wrapping's own length leaves; it counts at least the eight bytes that tell it.

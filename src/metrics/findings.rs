@@ -298,9 +298,14 @@ fn meaning(kind: AnomalyKind) -> Option<(Severity, &'static str, &'static str)> 
         K::SplitHandshake => (Notice, "TCP", "× a handshake in four packets"),
         K::IcmpUnreachable => (Notice, "path", "× an ICMP error: a segment's destination is unreachable"),
         K::IcmpFragmentationNeeded => (
-            Serious,
+            Notice,
             "path",
             "× an ICMP error: a segment was longer than the path's MTU; its sender must send shorter ones",
+        ),
+        K::MtuIgnored => (
+            Serious,
+            "path",
+            "× a segment repeated at a length that an ICMP error had ruled out: a path MTU black hole",
         ),
         K::IcmpTimeExceeded => {
             (Notice, "path", "× an ICMP error: a segment was forwarded too often; traceroute, or a loop")

@@ -121,10 +121,8 @@ pub fn limits(trust: &Trust, summary: &Summary) -> Vec<Limit> {
     };
     push("drops", drops, &|| {
         let share = share(drops, drops.saturating_add(summary.packets));
-        format!(
-            "{} dropped by the tap ({share}): bytes and packets are at least, repeats at most what was on the wire",
-            packets(drops)
-        )
+        let what = "counts are lower bounds, what looks lost on the path is an upper one";
+        format!("the tap dropped {} ({share}): {what}", packets(drops))
     });
     push("gaps", trust.gaps, &|| {
         let what =

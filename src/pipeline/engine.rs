@@ -100,6 +100,8 @@ pub struct Engine<S: Sink> {
     ticked: (Timestamp, u64),
     clocks: Clocks,
     packets: u64,
+    /// Segments beyond the first of their packet: each has a place in the run of its own.
+    more: u64,
     /// Packets outside of the period.
     outside: u64,
     /// Packets inside that the filter did not let pass.
@@ -131,6 +133,7 @@ impl<S: Sink + 'static> Engine<S> {
             ticked: (Timestamp::MIN, 0),
             clocks: Clocks::default(),
             packets: 0,
+            more: 0,
             outside: 0,
             filtered: 0,
             segments: 0,
@@ -167,28 +170,24 @@ impl<S: Sink + 'static> Engine<S> {
         self.seen.cut += u64::from((packet.data.len() as u64) < u64::from(packet.wire_len));
         let frame = FrameId::new(file, packet.number);
         let Self { segments, shards, skipped, names, .. } = self;
-        let payload = self.decoder.decode_then(packet, frame, self.packets, ts, |decoded| match decoded {
+        let more = self.decoder.decode_then(packet, frame, self.packets + self.more, ts, |decoded| match decoded {
             Decoded::Segment { addressed, payload } => {
                 *segments += 1;
-                let (flags, seq) = (addressed.segment.flags, addressed.segment.seq);
+                let concerned = names.concerns(addressed.segment.flags, addressed.segment.seq, payload);
                 shards.segment(addressed);
-                if names.concerns(flags, seq, payload) { Some(payload) } else { None }
+                if concerned {
+                    let mark = shards.last().and_then(|addressed| names.read(addressed, payload));
+                    mark.into_iter().for_each(|mark| shards.mark(mark));
+                }
             }
             Decoded::Undelivered(icmp) => {
                 skipped.add(Skip::IcmpError);
                 shards.undelivered(&icmp);
-                None
             }
-            Decoded::Skip(skip) => {
-                skipped.add(skip);
-                None
-            }
+            Decoded::Skip(skip) => skipped.add(skip),
         });
-        if let Some(payload) = payload {
-            let mark = self.shards.last().and_then(|addressed| self.names.read(addressed, payload));
-            mark.into_iter().for_each(|mark| self.shards.mark(mark));
-        }
         self.shards.settle();
+        self.more += more;
         self.packets += 1;
         let (then, before) = self.ticked;
         let waited_for = self.stream && !(Span::ZERO..TICK).contains(&ts.since(then));
@@ -256,7 +255,7 @@ impl<S: Sink + 'static> Engine<S> {
         options.extend(self.options.bucket.map(|bucket| ("bucket_ns", bucket.as_nanos().to_string())));
         options.push(("port_range", self.options.port_range.to_string()));
         options.push(("verify_checksums", self.options.verify_checksums.to_string()));
-        options.push(("ignore_vlan", self.options.ignore_vlan.to_string()));
+        options.extend(self.options.ignore_vlan.then(|| ("ignore_vlan", "true".to_owned())));
         options.extend(self.options.period.told());
         let filtered = self.options.bpf.as_ref().map(|bpf| bpf.told(self.filtered));
         options.extend(filtered.iter().map(|filtered| ("bpf", filtered.expression.clone())));

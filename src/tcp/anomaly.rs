@@ -48,6 +48,8 @@ words! {
         IcmpUnreachable = "icmp_unreachable",
         /// An ICMP error says that a segment was too long for a link on the way and may not be cut: what path MTU discovery lives on.
         IcmpFragmentationNeeded = "icmp_fragmentation_needed",
+        /// A segment came again at a length that an ICMP error had ruled out: its sender was not told, or did not listen.
+        MtuIgnored = "mtu_ignored",
         /// An ICMP error says that a segment was forwarded too often.
         IcmpTimeExceeded = "icmp_time_exceeded",
         /// An ICMP error says that a segment's IP header was not understood.

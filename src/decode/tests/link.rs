@@ -1,8 +1,10 @@
 //! Link layers.
 
 use super::build::*;
-use super::{ETHERNET, Kind, every_kind, segment_of, skip_of, skip_of_cut};
-use crate::decode::Skip;
+use super::{ETHERNET, Kind, every_kind, packet, segment_of, skip_of, skip_of_cut};
+use crate::decode::{Decoded, Decoder, Skip};
+use crate::tcp::segment::FrameId;
+use crate::time::Timestamp;
 
 pub(super) fn kinds() -> Vec<Kind> {
     let (v4, v6) = (ipv4(6, &tcp()), ipv6(6, &tcp()));
@@ -226,12 +228,43 @@ fn what_is_no_ip_is_counted_by_kind() {
     assert_eq!(skip_of(ETHERNET, &eth(0x894f, &[0, 1, 2, 1, 0, 0, 5, 255])), Skip::BadTunnel);
 }
 
+/// Each frame padded to four bytes but the last.
+fn aggregate(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut rest = vec![0x80, 0];
+    for llc in frames {
+        rest.resize(2 + (rest.len() - 2).next_multiple_of(4), 0);
+        rest.extend([&[0; 12][..], &u16::try_from(llc.len()).unwrap().to_be_bytes(), llc].concat());
+    }
+    wifi([0x88, 0x01], &rest)
+}
+
+/// Payloads and ordinals of the segments, and the reasons of what is skipped.
+fn all_of(link: u16, data: &[u8]) -> (Vec<(Vec<u8>, u64)>, Vec<Skip>) {
+    let (mut segments, mut skips) = (Vec::new(), Vec::new());
+    let (frame, ts) = (FrameId::new(0, 1), Timestamp::from_nanos(9));
+    let more = Decoder::default().decode_then(&packet(link, data, data.len()), frame, 5, ts, |decoded| match decoded {
+        Decoded::Segment { addressed, payload } => segments.push((payload.to_vec(), addressed.segment.ordinal)),
+        Decoded::Undelivered(_) => {}
+        Decoded::Skip(skip) => skips.push(skip),
+    });
+    assert_eq!(more, (segments.len() as u64).saturating_sub(1));
+    (segments, skips)
+}
+
 #[test]
-fn the_first_frame_of_a_wireless_aggregate_counts() {
-    let (first, second) = (snap(0x0800, &ipv4(6, &tcp())), snap(0x0800, &ipv4(17, &udp(53, b"x"))));
-    let sub_frame = |llc: &[u8]| [&[0; 12][..], &u16::try_from(llc.len()).unwrap().to_be_bytes(), llc].concat();
-    let data = wifi([0x88, 0x01], &[&[0x80, 0][..], &sub_frame(&first), &sub_frame(&second)].concat());
-    assert_eq!(segment_of(105, &data).1, b"hello");
+fn every_frame_of_a_wireless_aggregate_counts() {
+    let tcp = |payload: &[u8]| snap(0x0800, &ipv4(6, &tcp_with(0x10, &[], payload)));
+    let udp = || snap(0x0800, &ipv4(17, &udp(53, b"x")));
+    let data = aggregate(&[udp(), tcp(b"one"), udp(), tcp(b"three"), tcp(b"")]);
+    let want = [(b"one".to_vec(), 5), (b"three".to_vec(), 6), (Vec::new(), 7)];
+    assert_eq!(all_of(105, &data), (want.to_vec(), vec![]));
+    assert_eq!(all_of(127, &radiotap(0, &data)).0.len(), 3);
+    assert_eq!(all_of(105, &aggregate(&[udp(), udp()])), (vec![], vec![Skip::Udp]));
+    assert_eq!(all_of(105, &aggregate(&[tcp(b"alone")])).0.len(), 1);
+    assert_eq!(segment_of(105, &aggregate(&[tcp(b"first"), tcp(b"second")])).1, b"first");
+    for at in 0..data.len() {
+        all_of(105, &data[..at]);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ const STAMP: Stamp = Stamp { ts: Timestamp::from_nanos(9), ordinal: 5, frame: Fr
 fn answers(packet: &Packet<'_>) -> bool {
     let Some(straight) = find(packet) else { return false };
     let mut decoder = Decoder::default();
-    let walk = decoder.walk(packet, STAMP);
+    let walk = decoder.walk(packet, None, STAMP).0;
     assert_eq!(
         straight.read(STAMP, |decoded| decoded),
         walk,
@@ -114,7 +114,7 @@ fn both_agree_on_every_packet_of_the_captures() {
         let Ok(mut savefile) = Savefile::open(&path) else { continue };
         while let Ok(Some(packet)) = savefile.next() {
             let answered = answers(&packet);
-            if matches!(Decoder::default().walk(&packet, STAMP), Decoded::Segment { .. }) {
+            if matches!(Decoder::default().walk(&packet, None, STAMP).0, Decoded::Segment { .. }) {
                 segments += 1;
                 straight += u64::from(answered);
             }
