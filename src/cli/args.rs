@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::{duration, instant};
+use super::{duration, instant, size};
+use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::pipeline::period::Bound;
 use crate::report::Format;
 use crate::tables::schema::Table;
+use crate::tcp::state::Side;
 use crate::time::Span;
 
 const EXAMPLES: &str = "\
@@ -22,6 +24,8 @@ Examples:
   tcpdump -w - port 443 | finwait -         from standard input
   finwait list --where 'fin_retransmissions_server > 0' web.pcapng
   finwait show web.pcapng 12                the packets and states of connection 12
+  finwait follow web.pcapng 12 --side server >12.bin
+                                            the bytes that its server sent
   finwait live eth0 --duration 60s          watch an interface for a minute
 
 A file that is named like a command needs its folder: finwait ./report
@@ -100,6 +104,8 @@ pub enum Command {
     Show(ShowArgs),
     /// One line a connection
     List(ListArgs),
+    /// The bytes inside a connection, in order; or every stream into a file of its own
+    Follow(FollowArgs),
     /// Every table and column: type, unit, meaning
     Schema(SchemaArgs),
     /// What can be captured on, and why not
@@ -284,6 +290,93 @@ pub struct ListArgs {
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
     pub period: PeriodArgs,
+}
+
+/// `finwait follow`.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "finwait follow [OPTIONS] CAPTURE... CONN_ID\n       finwait follow [OPTIONS] --all DIR CAPTURE..."
+)]
+pub struct FollowArgs {
+    /// Captures, as for report; then, without --all, the connection's number as `finwait list` and the tables give it
+    #[arg(required = true, value_name = "CAPTURE... CONN_ID", value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<PathBuf>,
+
+    /// Write every stream that has bytes to a file in this folder, which must be new or empty, with index.csv (a line a
+    /// stream) and gaps.csv (a line a gap)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub all: Option<PathBuf>,
+
+    /// Only what this side sent; else both, in the order in which their bytes were complete at the tap
+    #[arg(long)]
+    pub side: Option<WhichSide>,
+
+    /// What stands where bytes are missing [default: mark in files and on a terminal, skip into a pipe]
+    #[arg(long)]
+    pub gaps: Option<Gaps>,
+
+    /// With --all, only connections for which this holds; see list
+    #[arg(long = "where", value_name = "EXPR", requires = "all")]
+    pub condition: Option<String>,
+
+    /// What may be held of streams that wait for something before them; beyond it, it is not waited for
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size::parse)]
+    pub memory: u64,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub period: PeriodArgs,
+}
+
+impl FollowArgs {
+    /// The captures and the connection's number.
+    ///
+    /// # Errors
+    ///
+    /// When the last argument is no number, or the only one.
+    pub fn one(&self) -> Result<(&[PathBuf], NonZeroU64), Error> {
+        let number =
+            self.inputs.split_last().and_then(|(last, captures)| Some((captures, last.to_str()?.parse().ok()?)));
+        number.filter(|(captures, _)| !captures.is_empty()).ok_or_else(|| {
+            Error::Request(
+                "a connection's number has to follow the captures, as in: finwait follow web.pcapng 12; or --all DIR for all"
+                    .to_owned(),
+            )
+        })
+    }
+}
+
+/// A side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhichSide {
+    /// The side that opened
+    Client,
+    /// The other side
+    Server,
+}
+
+impl From<WhichSide> for Side {
+    fn from(side: WhichSide) -> Self {
+        match side {
+            WhichSide::Client => Self::Client,
+            WhichSide::Server => Self::Server,
+        }
+    }
+}
+
+/// What stands where bytes of a stream are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gaps {
+    /// "[1234 bytes missing in capture file]", as tshark has it
+    Mark,
+    /// As many zero bytes, so that places in the stream are places in the output
+    Zeros,
+    /// Nothing: bytes of the stream alone
+    Skip,
 }
 
 /// `finwait schema`.

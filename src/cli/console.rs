@@ -2,7 +2,7 @@
 //! The only file that prints.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use crate::error::Error;
 
@@ -24,6 +24,11 @@ pub fn print(text: &str) -> Result<(), Error> {
 pub fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     outcome(write(&mut stdout).and_then(|()| stdout.flush()))
+}
+
+/// Whether a person reads what goes to standard output.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 fn outcome(written: io::Result<()>) -> Result<(), Error> {

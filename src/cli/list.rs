@@ -31,7 +31,8 @@ pub fn run(args: &ListArgs, settings: &Settings) -> Result<Status, Error> {
     Ok(status)
 }
 
-fn parse(text: &str) -> Result<Condition, Error> {
+/// Reads a condition on connections.
+pub(super) fn parse(text: &str) -> Result<Condition, Error> {
     let kind_of = |name: &str| {
         column(name).map(|column| match column.kind {
             cell::Kind::Integer | cell::Kind::Real => Kind::Number,
@@ -46,7 +47,8 @@ fn column(name: &str) -> Option<&'static Column<ConnectionRow>> {
     ConnectionRow::columns().iter().find(|column| column.name == name)
 }
 
-fn value(row: &ConnectionRow, name: &str, files: &Files) -> Value {
+/// What stands in a column of this row.
+pub(super) fn value(row: &ConnectionRow, name: &str, files: &Files) -> Value {
     match column(name).map_or(Cell::Null, |column| (column.cell)(row, files)) {
         Cell::Null => Value::Null,
         // Exact up to 2^53: in nanoseconds, 104 days.

@@ -5,10 +5,12 @@ pub mod console;
 pub mod duration;
 mod instant;
 pub mod settings;
+pub mod size;
 pub mod status;
 
 mod completions;
 mod condition;
+mod follow;
 mod interfaces;
 mod list;
 mod live;
@@ -30,6 +32,7 @@ pub fn run(command: &Command, settings: &Settings) -> Status {
         Command::Live(args) => live::run(args, settings),
         Command::Show(args) => show::run(args, settings),
         Command::List(args) => list::run(args, settings),
+        Command::Follow(args) => follow::run(args, settings),
         Command::Schema(args) => schema::run(args),
         Command::Interfaces => interfaces::run(),
         Command::Completions { shell } => completions::completions(*shell),

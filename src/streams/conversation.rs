@@ -49,6 +49,11 @@ impl Conversation {
         self.streams.iter().map(Stream::cost).sum()
     }
 
+    /// What both sides hold of bytes that wait for others, in bytes of memory.
+    pub fn waiting_cost(&self) -> usize {
+        self.streams.iter().map(Stream::waiting_cost).sum()
+    }
+
     /// Takes the next segment of `side` and its payload, as far as it was captured; `take` gets what comes out.
     ///
     /// An RST has no data that an application would see, and a segment with a wrong checksum has none at all.
@@ -58,6 +63,10 @@ impl Conversation {
             return;
         }
         let peer = side.peer();
+        if self.streams.iter().any(Stream::waits) {
+            // What was waited for long enough comes before what this segment brings.
+            self.release(peer, take);
+        }
         if seg.flags.has_all(Flags::SYN) {
             self.scales[side.index()] = Some(seg.options.window_scale);
         }

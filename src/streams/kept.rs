@@ -18,13 +18,6 @@ pub(super) enum Stretch {
 }
 
 impl Stretch {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Cut(len) => *len,
-        }
-    }
-
     fn cost(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.capacity() + OVERHEAD,
@@ -49,11 +42,6 @@ impl Kept {
     /// Where the lowest stretch begins.
     pub(super) fn first(&self) -> Option<u64> {
         self.stretches.first_key_value().map(|(&start, _)| start)
-    }
-
-    /// Where the highest stretch ends.
-    pub(super) fn end(&self) -> Option<u64> {
-        self.stretches.last_key_value().map(|(&start, stretch)| start.saturating_add(stretch.len()))
     }
 
     /// Takes the lowest stretch out.
@@ -193,7 +181,7 @@ mod tests {
         assert_eq!(kept.insert(10, b"abc", 0), 0);
         assert_eq!(kept.insert(15, b"xyz", 0), 0);
         assert_eq!(kept.insert(8, b"..aBcdeXYZ!", 0), 4);
-        assert_eq!((kept.first(), kept.end()), (Some(8), Some(19)));
+        assert_eq!(kept.first(), Some(8));
         assert_eq!(all(kept), [(8, bytes("..")), (10, bytes("abcde")), (15, bytes("xyz!"))]);
     }
 
