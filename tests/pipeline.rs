@@ -32,6 +32,7 @@ fn options(threads: usize) -> Options {
         verify_checksums: true,
         bucket: None,
         port_range: PortRange::default(),
+        memory: 2 << 30,
         period: Period::default(),
         bpf: None,
     }

@@ -57,6 +57,7 @@ pub fn options(args: &AnalysisArgs) -> Options {
         verify_checksums: args.verify_checksums,
         bucket: args.bucket,
         port_range: PortRange::default(),
+        memory: args.memory,
         period: Period::default(),
         bpf: None,
     }

@@ -32,6 +32,8 @@ pub struct Options {
     pub bucket: Option<Span>,
     /// The ports that clients choose from.
     pub port_range: PortRange,
+    /// Bytes of memory that the run may take; connections are given up to stay below it.
+    pub memory: u64,
     /// Packets outside are read and passed over.
     pub period: Period,
     /// The filter that packets had to pass, for the summary.
@@ -77,7 +79,7 @@ impl<S: Sink + 'static> Engine<S> {
     ///
     /// When the system gives no thread.
     pub fn start(options: Options, sink: S, stream: bool) -> io::Result<Self> {
-        let config = Config { time_wait: options.time_wait, ..Config::default() };
+        let config = Config { time_wait: options.time_wait, ..Config::within(options.memory) };
         let shards = Shards::start(options.threads, &config, sink, stream)?;
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;
