@@ -18,7 +18,7 @@ The file itself:
   interfaces      pcapng: interfaces, and a packet on each                      [1_000_000: 52 MB]
   sections        pcapng: sections with an interface and a packet each          [1_000_000: 80 MB]
   options         pcapng: an interface with that many options                   [12_000_000: 48 MB]
-What is in it, each of the first six kinds from another client to another server:
+What is in it; the first six kinds each from another client to another server:
   syns            a SYN each
   data            a data segment each
   connections     seven packets each: handshake and close
@@ -26,6 +26,7 @@ What is in it, each of the first six kinds from another client to another server
   sacks           a segment each that is told in full from the first on
   encapsulated    a SYN each, in a tunnel of its own
   fragments       the first fragment of a datagram each
+  refragments     one datagram: 4,000 fragments with a hole behind each, then others that cover all of them
   overlaps        one connection: bytes one by one, each sent behind the first hole, then before it
   overwrites      one connection: every segment begins a byte behind the last one and overlaps it
   attempts        one 4-tuple: SYN and RST, again and again                     [1_000_000, like all of these]
@@ -113,8 +114,10 @@ fn write(kind: &str, number: Option<u32>, out: &mut Out<'_>) -> io::Result<()> {
 /// Kinds whose packets are sound.
 fn packets(kind: &str, n: u32, out: &mut Out<'_>) -> io::Result<()> {
     let mut at = 0;
+    // Fragments are forgotten after a while, unless no time passes.
+    let pace = u32::from(kind != "refragments");
     let mut put = |bytes: &[u8]| {
-        at += 1;
+        at += pace;
         record(out, at, bytes)
     };
     match kind {
@@ -139,6 +142,16 @@ fn packets(kind: &str, n: u32, out: &mut Out<'_>) -> io::Result<()> {
             let [a, b, c, d] = i.to_be_bytes();
             put(&ip(6, [10, a, b, 1], [10, 9, 9, 9], u16::from_be_bytes([c, d]), 0x2000, &[7; 64]))
         }),
+        "refragments" => {
+            let piece = |length: u16, fragment: u16, payload: &[u8]| {
+                let mut ip = ip(6, [10, 0, 0, 1], [10, 0, 0, 2], 7, fragment, payload);
+                ip[2..4].copy_from_slice(&length.to_be_bytes());
+                ip
+            };
+            // In units of eight bytes; the first unit never comes.
+            (0..4_000).try_for_each(|i| put(&piece(28, 0x2000 | (2 * i + 1), &[7; 8])))?;
+            (0..n).try_for_each(|_| put(&piece(65_516, 0x2001, &[7; 8])))
+        }
         "overlaps" => {
             let tcp = Tcp::of(0);
             handshake(&tcp).iter().try_for_each(|bytes| put(bytes))?;
@@ -225,8 +238,9 @@ fn record(out: &mut Out<'_>, number: u32, bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes)
 }
 
+/// Its packet had been longer than any on the wire, so that the lengths in its headers are believed.
 fn header(out: &mut Out<'_>, number: u32, length: u32) -> io::Result<()> {
-    let words = [1_700_000_000 + number / 1_000, number % 1_000 * 1_000, length, length];
+    let words = [1_700_000_000 + number / 1_000, number % 1_000 * 1_000, length, length.max(u16::MAX.into())];
     words.iter().try_for_each(|word| out.write_all(&word.to_le_bytes()))
 }
 

@@ -1,5 +1,6 @@
-//! What the fuzzer begins with. In: the bundled captures, the packet scripts, and the folders of captures that are named. Out: a folder
-//! of inputs a target, under `fuzz/corpus`.
+//! What the fuzzer begins with. In: the bundled captures, the packet scripts, and folders of captures. Out: a folder of inputs a target.
+//!
+//! The first argument is where the folders go, `fuzz/corpus` without one; the others are folders of more captures.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -30,9 +31,13 @@ const A_LOT: usize = 8;
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let corpus = arguments.next().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus"));
+    let write = |target: &str, input: &[u8]| write(&corpus.join(target), input);
     let mut captures = files(&root.join("captures"))?;
-    for folder in std::env::args_os().skip(1) {
-        captures.extend(files(&PathBuf::from(folder))?);
+    captures.extend(files(&root.join("tests/kernel/recorded"))?);
+    for folder in arguments {
+        captures.extend(files(&folder)?);
     }
     for path in captures {
         let Ok(mut savefile) = Savefile::open(&path) else { continue };
@@ -63,7 +68,7 @@ fn main() -> io::Result<()> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                script(&fs::read_to_string(&path)?)?;
+                script(&fs::read_to_string(&path)?, &write)?;
             }
         }
     }
@@ -76,15 +81,14 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn write(target: &str, input: &[u8]) -> io::Result<()> {
+fn write(folder: &Path, input: &[u8]) -> io::Result<()> {
     let mut hasher = DefaultHasher::new();
     input.hash(&mut hasher);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(folder)?;
     fs::write(folder.join(format!("seed-{:016x}", hasher.finish())), input)
 }
 
-fn script(text: &str) -> io::Result<()> {
+fn script(text: &str, write: &dyn Fn(&str, &[u8]) -> io::Result<()>) -> io::Result<()> {
     let numbers = Numbers::default();
     let Ok(script) = Script::parse(text, numbers) else { return Ok(()) };
     let alone = if script.alone { who::ALONE } else { 0 };
