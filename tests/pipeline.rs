@@ -33,6 +33,7 @@ fn options(threads: usize) -> Options {
         ignore_vlan: false,
         bucket: None,
         port_range: PortRange::default(),
+        memory: 2 << 30,
         period: Period::default(),
         bpf: None,
     }

@@ -149,6 +149,12 @@ pub struct AnalysisArgs {
     /// [default: so that there are at most 600]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub bucket: Option<Span>,
+
+    /// Memory that finwait may take: beyond it, what is worth least is given up, and that is said. Connections of a table are
+    /// `evicted`, idle and half-open ones first; follow waits no longer for what is missing. Less than 256M may be too little for
+    /// a report in every format
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size::parse)]
+    pub memory: u64,
 }
 
 /// Which packets of the captures count.
@@ -332,10 +338,6 @@ pub struct FollowArgs {
     /// With --all, only connections for which this holds; see list
     #[arg(long = "where", value_name = "EXPR", requires = "all")]
     pub condition: Option<String>,
-
-    /// What may be held of streams that wait for something before them; beyond it, it is not waited for
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size::parse)]
-    pub memory: u64,
 
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]

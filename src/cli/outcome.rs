@@ -74,6 +74,7 @@ pub fn options(args: &AnalysisArgs) -> Options {
         ignore_vlan: args.ignore_vlan,
         bucket: args.bucket,
         port_range: PortRange::default(),
+        memory: args.memory,
         period: Period::default(),
         bpf: None,
     }

@@ -17,8 +17,21 @@ pub struct Config {
     pub ignore_vlan: bool,
 }
 
+/// What a run takes beside its connections, in bytes: folds, rows on their way, tables that are written at the end.
+const BESIDE: u64 = 192 << 20;
+
+impl Config {
+    /// For a run that may take `memory` bytes in all.
+    pub fn within(memory: u64) -> Self {
+        // The allocator takes more than it gives, and what has ended is held until it is told.
+        let beside = BESIDE.max(memory / 3).min(memory / 4 * 3);
+        let max_bytes = usize::try_from(memory - beside).unwrap_or(usize::MAX);
+        Self { time_wait: Span::from_secs(60), ignore_vlan: false, max_connections: 1 << 24, max_bytes }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
-        Self { time_wait: Span::from_secs(60), ignore_vlan: false, max_connections: 1 << 24, max_bytes: 3 << 30 }
+        Self::within(2 << 30)
     }
 }

@@ -17,6 +17,10 @@ const MAX_DATAGRAM: u32 = 65_535;
 /// What a kept fragment costs beside its bytes, so that many tiny ones count.
 const PIECE_OVERHEAD: usize = 96;
 
+/// Separate pieces of a datagram that are kept; the longest has half as many where links take no more than 576 bytes. Each further fragment is
+/// compared with them, so that more would let a file of fragments take minutes.
+const MOST_PIECES: usize = 256;
+
 /// What the pool of fragments may hold. The oldest datagram goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -193,7 +197,7 @@ impl Pool {
             self.begun
         });
         let partial = self.partials.entry(serial).or_insert_with(|| Partial::new(key, now));
-        if partial.contradicts(end, piece.more) {
+        if partial.contradicts(end, piece.more) || partial.stretches.len() >= MOST_PIECES {
             return None;
         }
         if !piece.more {
@@ -330,6 +334,20 @@ mod tests {
             assert!(pool.cost <= 3_000);
         }
         assert_eq!((pool.partials.len(), pool.shed()), (3, 97));
+    }
+
+    #[test]
+    fn more_pieces_than_any_link_makes_are_not_kept() {
+        let mut pool = Pool::default();
+        for offset in (8..60_000).step_by(16) {
+            assert_eq!(add(&mut pool, piece(1, offset, true, b"8 bytes!")), None);
+        }
+        assert_eq!(pool.partials.values().map(|partial| partial.stretches.len()).sum::<usize>(), MOST_PIECES);
+        let (half, rest) = (&[1; 512][..], &[2; 8][..]);
+        for offset in (0..65_000).step_by(512) {
+            assert_eq!(add(&mut pool, piece(2, offset, true, half)), None);
+        }
+        assert_eq!(add(&mut pool, piece(2, 65_024, false, rest)).unwrap().len(), 65_032);
     }
 
     #[test]

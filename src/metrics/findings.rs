@@ -123,7 +123,7 @@ fn tap(out: &mut Vec<Finding>, summary: &Summary) {
             kind: "evictions",
             subject: "finwait".into(),
             text: format!(
-                "{} given up to stay within memory: their rows end early",
+                "{} given up to stay within --memory: their rows end early",
                 many(summary.evictions, "connection")
             ),
             count: summary.evictions,

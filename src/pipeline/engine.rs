@@ -36,6 +36,8 @@ pub struct Options {
     pub bucket: Option<Span>,
     /// The ports that clients choose from.
     pub port_range: PortRange,
+    /// Bytes of memory that the run may take; connections are given up to stay below it.
+    pub memory: u64,
     /// Packets outside are read and passed over.
     pub period: Period,
     /// The filter that packets have to pass.
@@ -120,7 +122,11 @@ impl<S: Sink + 'static> Engine<S> {
     ///
     /// When the system gives no thread.
     pub fn start(options: Options, sink: S, stream: bool) -> io::Result<Self> {
-        let config = Config { time_wait: options.time_wait, ignore_vlan: options.ignore_vlan, ..Config::default() };
+        let config = Config {
+            time_wait: options.time_wait,
+            ignore_vlan: options.ignore_vlan,
+            ..Config::within(options.memory)
+        };
         let shards = Shards::start(options.threads, &config, sink, stream)?;
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;

@@ -117,6 +117,7 @@ impl<S: Sink + 'static> Shards<S> {
         let threads = threads.get();
         let tables = if threads < 4 { 1 } else { (threads - 2) / 2 };
         // The caps are the run's: each table has its part of them.
+        let whole = config;
         let config = Config {
             max_connections: config.max_connections.div_ceil(tables),
             max_bytes: config.max_bytes.div_ceil(tables),
@@ -125,12 +126,12 @@ impl<S: Sink + 'static> Shards<S> {
         let here = || Front::Here(Box::new(Tracker::new(config.clone())));
         let batch = Vec::with_capacity(OWN_BATCH);
         if threads == 1 {
-            let telling = Telling::start(sink, &config, 0, stream)?;
+            let telling = Telling::start(sink, whole, 0, stream)?;
             return Ok(Self { batch, marks: Vec::new(), front: here(), back: Back::Here(Box::new(telling)) });
         }
         let own = threads < 4;
         let helpers = if own { threads - 1 } else { threads - 1 - tables };
-        let telling = Telling::start(sink, &config, helpers, stream)?;
+        let telling = Telling::start(sink, whole, helpers, stream)?;
         let failed = Arc::new(AtomicBool::new(false));
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..tables).map(|_| sync_channel(TICKS)).unzip();
         let noted = Arc::clone(&failed);

@@ -19,6 +19,8 @@ use crate::metrics::rows::ConnectionReport;
 
 /// Connections that wait until they are told together, in order.
 const BATCH: usize = 1 << 16;
+/// What a connection may take while it waits to be told, in bytes, about: so much that a batch stays small beside the connections.
+const TOLD_BYTES: usize = 4 << 10;
 /// Connections told in one piece: enough to hand over, few enough to stay in a cache.
 const CHUNK: usize = 256;
 /// Pieces that a thread may have before it.
@@ -117,7 +119,7 @@ impl<S: Sink> Telling<S> {
             numbers: Numbers::default(),
             waiting: Vec::new(),
             count: 0,
-            batch: if stream { 1 } else { BATCH },
+            batch: if stream { 1 } else { BATCH.min(config.max_bytes / TOLD_BYTES).max(1) },
         })
     }
 

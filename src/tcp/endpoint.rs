@@ -316,9 +316,11 @@ impl Endpoint {
     /// missed what lies between. Without both window scales it cannot be told.
     pub fn is_forged(&self, receiver: &Self, seg: &Segment) -> bool {
         let (Some(next), Some(_), Some(_)) = (self.snd_nxt(), self.iss, receiver.iss) else { return false };
-        let base = self.snd_una.filter(|una| una.is_after(next)).unwrap_or(next);
+        // Counted from what it sends next: an acknowledgement may claim so much unseen that a window further is half the circle away.
+        let unseen = self.snd_una.filter(|una| una.is_after(next)).map_or(0, |una| una.ahead_of(next));
         let window = (u32::from(receiver.window) << receiver.window_scale).max(u32::from(u16::MAX));
-        seg.seq.is_after(base.plus(window)) && self.timestamps.older(seg) != Some(false)
+        i64::from(seg.seq.offset_from(next)) > i64::from(unseen) + i64::from(window)
+            && self.timestamps.older(seg) != Some(false)
     }
 
     /// Does `seg` end inside the window that `receiver` advertised last?

@@ -38,7 +38,7 @@ pub(super) fn run(args: &FollowArgs, dir: &Path, settings: &Settings) -> Result<
     let inputs = captures.open()?;
     let files = Files::new(captures.names(&inputs));
     let mut folder = Folder::open(dir)?;
-    let most = usize::try_from(args.memory / 2 / CONNECTION_BYTES).unwrap_or(usize::MAX);
+    let most = usize::try_from(args.analysis.memory / 2 / CONNECTION_BYTES).unwrap_or(usize::MAX);
     let choosing = Choosing::new(most, move |row: &ConnectionRow| {
         condition.as_ref().is_none_or(|condition| condition.holds(|name| list::value(row, name, &files)))
     });
@@ -59,7 +59,7 @@ pub(super) fn run(args: &FollowArgs, dir: &Path, settings: &Settings) -> Result<
         only: args.side.map(Side::from),
         live: HashMap::new(),
         done: Vec::new(),
-        room: usize::try_from(args.memory - reserved).unwrap_or(usize::MAX),
+        room: usize::try_from(args.analysis.memory - reserved).unwrap_or(usize::MAX),
         held: 0,
         hurried: 0,
     };

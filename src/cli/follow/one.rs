@@ -37,7 +37,7 @@ pub(super) fn run(args: &FollowArgs, settings: &Settings) -> Result<Status, Erro
 
     let for_a_person = settings.color || console::is_terminal();
     let gaps = args.gaps.unwrap_or(if for_a_person { Gaps::Mark } else { Gaps::Skip });
-    let side_bytes = usize::try_from(SIDE_BYTES.min(args.memory / 4)).unwrap_or(usize::MAX);
+    let side_bytes = usize::try_from(SIDE_BYTES.min(args.analysis.memory / 4)).unwrap_or(usize::MAX);
     let mut conversation = Conversation::new(side_bytes);
     let (mut walked, mut lost) = (Walked::Through, Vec::new());
     let inputs = captures.open_again()?;

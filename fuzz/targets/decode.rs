@@ -1,0 +1,8 @@
+//! Any bytes through `bodies/decode.rs`. In: what the fuzzer makes up. Out: nothing, or a panic.
+#![no_main]
+
+#[path = "../bodies/mod.rs"]
+#[allow(dead_code, reason = "each target runs one of them")]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::decode::run(bytes));
