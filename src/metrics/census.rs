@@ -23,13 +23,19 @@ const fn slot(side: Side, state: State) -> usize {
     side.index() * State::ALL.len() + state as usize
 }
 
+const fn is_counted(place: usize) -> bool {
+    let closed = 1 << slot(Side::Client, State::Closed) | 1 << slot(Side::Server, State::Closed);
+    let listen = 1 << slot(Side::Client, State::Listen) | 1 << slot(Side::Server, State::Listen);
+    (closed | listen) >> place & 1 == 0
+}
+
 impl Census {
     /// Takes one connection; bins end at multiples of `step`. A row whose timestamp lies before the row before it counts from
     /// there.
     pub fn add(&mut self, report: &ConnectionReport, step: i64) {
         self.changes.widen(step);
         // Where each side is, and since when.
-        let mut lives = [(None, i64::MIN); 2];
+        let mut lives = Side::BOTH.map(|side| (slot(side, State::Closed), i64::MIN));
         for row in report.transitions.iter().filter(|row| !row.retracted) {
             self.step(row.side, &mut lives, row.to_state, row.ts);
         }
@@ -42,18 +48,15 @@ impl Census {
     }
 
     #[inline]
-    fn step(&mut self, side: Side, lives: &mut [(Option<usize>, i64); 2], to: State, ts: Timestamp) {
+    fn step(&mut self, side: Side, lives: &mut [(usize, i64); 2], to: State, ts: Timestamp) {
         let (current, now) = &mut lives[side.index()];
         *now = ts.as_nanos().max(*now);
-        let to = (!matches!(to, State::Closed | State::Listen)).then(|| slot(side, to));
-        let from = std::mem::replace(current, to);
-        if from.is_some() || to.is_some() {
+        let from = std::mem::replace(current, slot(side, to));
+        if is_counted(from) || is_counted(*current) {
+            // What is summed of states that are not counted nobody asks for.
             self.changes.with(*now, |bin| {
-                for (place, by) in [(from, -1), (to, 1)] {
-                    if let Some(sum) = place.and_then(|place| bin.get_mut(place)) {
-                        *sum = sum.saturating_add(by);
-                    }
-                }
+                bin[from] = bin[from].saturating_sub(1);
+                bin[*current] = bin[*current].saturating_add(1);
             });
         }
     }
@@ -70,7 +73,7 @@ impl Census {
                 counts.iter_mut().zip(sums).for_each(|(count, by)| *count += i64::from(*by));
             }
             for side in Side::BOTH {
-                for state in State::ALL {
+                for state in State::ALL.iter().copied().filter(|&state| is_counted(slot(side, state))) {
                     let count = counts.get(slot(side, state)).copied().unwrap_or(0);
                     if let Ok(connections @ 1..) = u64::try_from(count) {
                         rows.push(CensusRow { bucket_ts: end, side, state, connections });

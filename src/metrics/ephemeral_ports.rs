@@ -11,9 +11,10 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use super::buckets::Buckets;
+use super::keys;
 use super::levels::Levels;
 use super::over_time::OverTime;
-use super::registry::{MOST, Registry};
+use super::registry::Registry;
 use super::rows::{Closing, ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, Opening, PortUser};
 use crate::tcp::state::Side;
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
@@ -69,10 +70,34 @@ pub struct EphemeralPorts {
     time_wait: Span,
     users: Registry<PortUser, Use>,
     connections: u64,
+    /// What users did, in the order of connections, as long as each is watched: most do so little that memory of their own would be
+    /// mostly unused.
+    visits: Vec<Visit>,
     changes: usize,
     ports: usize,
     /// How many changes there may be before room is made.
     room: usize,
+}
+
+/// A connection, or a stay in TIME_WAIT.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    /// The user's place.
+    user: u32,
+    port: u16,
+    what: What,
+    until: bool,
+    ts: [Timestamp; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A connection that was already running.
+    Ran,
+    /// A connection that began, and when.
+    Began,
+    /// A port was held from then on, and until then if `until` says so.
+    Held,
 }
 
 // Places of `Levels`.
@@ -86,10 +111,59 @@ const BEGUN: u8 = 1;
 struct Use {
     connections: u64,
     stays: u64,
+    /// A handshake of the two was measured.
+    came_in: bool,
+    /// Beyond what the visits tell.
+    more: Option<Box<More>>,
+}
+
+/// The ports that a user took, and when.
+#[derive(Clone, Debug, Default)]
+struct More {
     ports: Ports,
     over_time: Levels<2>,
     /// Connections that have begun leave [`BEGUN`] again; until then only their coming is noted.
     leaves: bool,
+}
+
+impl Visit {
+    /// The visits of a connection.
+    fn of(report: &ConnectionReport, user: usize) -> impl Iterator<Item = Self> + '_ {
+        let row = &report.connection;
+        let began = row.opening != Opening::Midstream || row.syn_ack_packets > 0;
+        let what = if began { What::Began } else { What::Ran };
+        let visit = Self { user: user as u32, port: row.who.client.port, what, until: false, ts: [row.first_ts; 2] };
+        let stays = report.time_wait.iter().filter(|stay| stay.side == Side::Client).map(move |stay| {
+            // What became of an evicted connection nobody knows, so it is counted up to its last packet.
+            let until = stay.ended_ts.or_else(|| (row.closing == Closing::Evicted).then_some(row.last_ts));
+            let ts = [stay.entered_ts, until.unwrap_or(stay.entered_ts)];
+            Self { what: What::Held, until: until.is_some(), ts, ..visit }
+        });
+        [visit].into_iter().chain(stays)
+    }
+}
+
+impl More {
+    fn add(&mut self, visit: &Visit, window: Span) {
+        let [from, until] = visit.ts;
+        match visit.what {
+            What::Held => self.over_time.add(HELD, from, visit.until.then_some(until)),
+            What::Began => self.over_time.add(BEGUN, from, self.leaves.then(|| from.plus(window))),
+            What::Ran => {}
+        }
+        if visit.what != What::Held {
+            self.ports.add(visit.port);
+        }
+    }
+}
+
+/// What is known of a connection's client.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// It was seen before.
+    pub client: bool,
+    /// A handshake of it and the listener was measured before.
+    pub came_in: bool,
 }
 
 /// `ephemeral_port_use`: how many were in TIME_WAIT, most at once, connections begun.
@@ -111,73 +185,89 @@ impl PortUse {
 impl EphemeralPorts {
     /// For clients that choose from `range`, where TIME_WAIT is assumed to last `time_wait`.
     pub fn new(range: PortRange, time_wait: Span) -> Self {
-        Self { range, time_wait, users: Registry::default(), connections: 0, changes: 0, ports: 0, room: CHANGES }
+        let (users, visits) = (Registry::default(), Vec::new());
+        Self { range, time_wait, users, visits, connections: 0, changes: 0, ports: 0, room: CHANGES }
     }
 
-    /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`.
-    pub fn add(&mut self, report: &ConnectionReport, step: i64) {
+    /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`. Returns what was
+    /// known before, as far as that is still known.
+    pub fn add(&mut self, report: &ConnectionReport, step: i64) -> Known {
         let row = &report.connection;
         let user = PortUser { client_ip: row.who.client.ip, server: row.who.server };
-        let stays = || report.time_wait.iter().filter(|stay| stay.side == Side::Client);
         self.connections += 1;
         if self.connections == WATCHED + 1 {
-            self.users.forget_if(|used| used.stays == 0);
-            self.count();
+            self.unroll();
         }
-        let watched = self.connections <= WATCHED || stays().next().is_some();
-        let Some(used) = (if watched { Some(self.users.entry(user)) } else { self.users.get(user) }) else { return };
-        let (changes, ports) = (used.over_time.kept(), used.ports.len());
+        let stays = report.time_wait.iter().filter(|stay| stay.side == Side::Client).count() as u64;
+        let known = self.users.len();
+        let watched = self.connections <= WATCHED;
+        let place = if watched || stays > 0 { Some(self.users.place(user)) } else { self.users.find(user) };
+        let client = self.users.len() == known;
+        let Some((place, used)) = place.and_then(|place| Some((place, self.users.at(place)?))) else {
+            return Known { client: false, came_in: false };
+        };
+        let known = Known { client, came_in: used.came_in };
+        used.came_in |= row.handshake_ns.is_some() && row.opening != Opening::HalfOpen;
         used.connections += 1;
-        used.ports.add(row.who.client.port);
-        if row.opening != Opening::Midstream || row.syn_ack_packets > 0 {
-            let until = used.leaves.then(|| row.first_ts.plus(rate_over(self.time_wait)));
-            used.over_time.add(BEGUN, row.first_ts, until);
+        used.stays += stays;
+        if watched {
+            self.visits.extend(Visit::of(report, place));
+            return known;
         }
-        for stay in stays() {
-            used.stays += 1;
-            // What became of an evicted connection nobody knows, so it is counted up to its last packet.
-            let until = stay.ended_ts.or_else(|| (row.closing == Closing::Evicted).then_some(row.last_ts));
-            used.over_time.add(HELD, stay.entered_ts, until);
-        }
-        self.changes += used.over_time.kept() - changes;
-        self.ports = (self.ports + used.ports.len()).saturating_sub(ports);
-        let most = if self.connections <= WATCHED { MOST } else { USERS };
-        if self.users.len() > most || self.ports > PORTS {
-            self.users.forget(self.users.len().min(most) / 2, |used| (used.stays, used.connections));
+        let more = used.more.get_or_insert_default();
+        let (changes, ports) = (more.over_time.kept(), more.ports.len());
+        Visit::of(report, place).for_each(|visit| more.add(&visit, rate_over(self.time_wait)));
+        self.changes += more.over_time.kept() - changes;
+        self.ports = (self.ports + more.ports.len()).saturating_sub(ports);
+        if self.users.len() > USERS || self.ports > PORTS {
+            self.users.forget(self.users.len().min(USERS) / 2, |used| (used.stays, used.connections));
             self.count();
         }
         if self.changes > self.room {
             self.settle(step);
         }
+        known
+    }
+
+    /// From now on not every user is watched: those that are get memory of their own.
+    fn unroll(&mut self) {
+        for visit in std::mem::take(&mut self.visits) {
+            if let Some(used) = self.users.at(visit.user as usize).filter(|used| used.stays > 0) {
+                used.more.get_or_insert_default().add(&visit, Span::ZERO);
+            }
+        }
+        self.users.forget_if(|used| used.stays == 0);
+        self.count();
     }
 
     fn count(&mut self) {
-        self.changes = self.users.values().map(|used| used.over_time.kept()).sum();
-        self.ports = self.users.values().map(|used| used.ports.len()).sum();
+        let all = || self.users.iter().filter_map(|(_, used)| used.more.as_ref());
+        self.changes = all().map(|more| more.over_time.kept()).sum();
+        self.ports = all().map(|more| more.ports.len()).sum();
     }
 
     fn settle(&mut self, step: i64) {
         let window = rate_over(self.time_wait);
         let mut stretches = 0;
-        for used in self.users.values() {
-            if used.over_time.kept() > FEW {
-                if !used.leaves {
-                    used.leaves = true;
-                    used.over_time.leave_after(BEGUN, window);
+        for more in self.users.values().filter_map(|used| used.more.as_mut()) {
+            if more.over_time.kept() > FEW {
+                if !more.leaves {
+                    more.leaves = true;
+                    more.over_time.leave_after(BEGUN, window);
                 }
-                used.over_time.settle((used.over_time.kept() / 2).min(CHANGES / 8), step);
+                more.over_time.settle((more.over_time.kept() / 2).min(CHANGES / 8), step);
             }
-            stretches += used.over_time.stretches();
+            stretches += more.over_time.stretches();
         }
         if stretches > STRETCHES {
             let mut busy: Vec<&mut Use> = self.users.values().collect();
             busy.sort_by_key(|used| used.stays);
             busy.pop();
-            for used in busy.into_iter().filter(|used| used.over_time.stretches() > 1) {
-                if stretches > STRETCHES / 2 {
-                    stretches -= used.over_time.stretches();
-                    used.over_time.collapse();
-                    stretches += used.over_time.stretches();
+            for more in busy.into_iter().filter_map(|used| used.more.as_mut()) {
+                if more.over_time.stretches() > 1 && stretches > STRETCHES / 2 {
+                    stretches -= more.over_time.stretches();
+                    more.over_time.collapse();
+                    stretches += more.over_time.stretches();
                 }
             }
         }
@@ -188,21 +278,36 @@ impl EphemeralPorts {
     /// The rows of `ephemeral_ports`, by user, and of `ephemeral_port_use`, by bucket and user; of the latter those with most stays
     /// are told first.
     pub fn finish(self, buckets: Option<Buckets>, over_time: bool) -> (Vec<EphemeralPortRow>, PortUse) {
-        let Self { range, time_wait, users, .. } = self;
+        let Self { range, time_wait, users, visits, .. } = self;
         let window = window(time_wait, buckets);
         let mut users = users.into_all();
-        users.retain(|(_, used)| used.stays > 0);
-        users.sort_by_key(|(user, used)| (Reverse(used.stays), *user));
-        let over_time = if over_time { PortUse::default() } else { PortUse::unwanted() };
-        let (mut rows, mut over_time) = (Vec::with_capacity(users.len()), over_time);
-        let mut begun = Vec::new();
-        for (user, used) in users {
-            let collapsed = used.over_time.is_collapsed();
-            let exact = used.over_time.is_exact() && !used.leaves;
-            let history = used.over_time.finish();
+        let visits = Visits::of(visits, users.len());
+        // By user, then by who is told first.
+        let sorted = by_user(&users);
+        let mut order: Vec<(Reverse<u64>, u32)> = Vec::new();
+        order.extend((0..).zip(&sorted).map(|(rank, &place)| (Reverse(users[place as usize].1.stays), rank)));
+        order.retain(|entry| entry.0.0 > 0);
+        if over_time {
+            order.sort_unstable();
+        }
+        let mut over_time = if over_time { PortUse::default() } else { PortUse::unwanted() };
+        let (mut rows, mut room) = (Vec::with_capacity(order.len()), (Vec::new(), Vec::new()));
+        for (_, rank) in order {
+            let place = sorted[rank as usize];
+            let (user, used) = &mut users[place as usize];
+            let told = used.more.take().map_or_else(
+                || visits.more(place, &mut room.0),
+                |more| {
+                    let More { ports, over_time, leaves } = *more;
+                    (ports.len_exactly(), over_time, leaves)
+                },
+            );
+            let (ports, levels, leaves) = told;
+            let (collapsed, exact) = (levels.is_collapsed(), levels.is_exact() && !leaves);
+            let history = levels.finish();
             if let Some(buckets) = buckets.filter(|_| !collapsed && !over_time.is_full()) {
                 // In each bucket the stays and the connections begun; a bucket with neither has no row.
-                over_time.add(user, |rows| {
+                over_time.add(*user, |rows| {
                     history.in_buckets::<2>(buckets, |bucket, end, [held, begun]| {
                         if held.peak > 0 || begun.came > 0 {
                             rows.push(bucket, end, [held.at_end, held.peak, begun.came]);
@@ -212,17 +317,17 @@ impl EphemeralPorts {
             }
             let (time_wait_peak, time_wait_peak_ts) = history.peak(HELD);
             let most = if exact {
-                begun.clear();
-                begun.extend(history.comings(BEGUN));
-                most_within(&begun, window)
+                room.1.clear();
+                room.1.extend(history.comings(BEGUN));
+                most_within(&room.1, window)
             } else {
                 history.peak(BEGUN).0
             };
             let seconds = |span: Span| span.as_nanos() as f64 / NANOS_PER_SEC as f64;
-            rows.push(EphemeralPortRow {
-                user,
+            let row = EphemeralPortRow {
+                user: *user,
                 connections: used.connections,
-                distinct_client_ports: used.ports.len_exactly() as u64,
+                distinct_client_ports: ports as u64,
                 time_wait_stays: used.stays,
                 time_wait_peak,
                 time_wait_peak_ts,
@@ -230,10 +335,60 @@ impl EphemeralPorts {
                 ports_available: range.ports(),
                 exhaustion_rate: (time_wait > Span::ZERO).then(|| range.ports() as f64 / seconds(time_wait)),
                 used_ratio: time_wait_peak as f64 / range.ports() as f64,
-            });
+            };
+            rows.push((rank, row));
+            room.0 = history.into_room();
         }
-        rows.sort_unstable_by_key(|row| row.user);
-        (rows, over_time.sorted())
+        rows.sort_unstable_by_key(|row| row.0);
+        (rows.into_iter().map(|row| row.1).collect(), over_time.sorted())
+    }
+}
+
+/// The places of users, by user.
+fn by_user(users: &[(PortUser, Use)]) -> Vec<u32> {
+    let key = |(user, _): &(PortUser, Use)| {
+        let (client, server) = (keys::v4(user.client_ip)?, keys::v4(user.server.ip)?);
+        Some(client << 48 | server << 16 | u128::from(user.server.port))
+    };
+    keys::order(users.iter().map(key)).unwrap_or_else(|| {
+        let mut order: Vec<u32> = (0..users.len() as u32).collect();
+        order.sort_unstable_by_key(|&place| users[place as usize].0);
+        order
+    })
+}
+
+/// Visits by user.
+struct Visits {
+    all: Vec<Visit>,
+    order: Vec<u32>,
+    /// Where those of each user begin in `order`.
+    begin: Vec<u32>,
+}
+
+impl Visits {
+    fn of(all: Vec<Visit>, users: usize) -> Self {
+        let mut begin = vec![0; users + 1];
+        all.iter().for_each(|visit| begin[visit.user as usize] += 1);
+        let mut before = 0;
+        for begin in &mut begin {
+            before += *begin;
+            *begin = before;
+        }
+        let mut order = vec![0; all.len()];
+        for at in (0..all.len()).rev() {
+            let begin = &mut begin[all[at].user as usize];
+            *begin -= 1;
+            order[*begin as usize] = at as u32;
+        }
+        Self { all, order, begin }
+    }
+
+    /// How many ports the user at a place took, and when, in `room` that is free.
+    fn more(&self, place: u32, room: &mut Vec<u64>) -> (usize, Levels<2>, bool) {
+        let own = self.begin[place as usize] as usize..self.begin[place as usize + 1] as usize;
+        let mut more = More { over_time: Levels::reusing(std::mem::take(room)), ..More::default() };
+        self.order[own].iter().for_each(|&at| more.add(&self.all[at as usize], Span::ZERO));
+        (more.ports.len_exactly(), more.over_time, false)
     }
 }
 
@@ -331,7 +486,9 @@ mod tests {
 
     fn told(reports: Vec<ConnectionReport>, until: i64) -> (Vec<EphemeralPortRow>, Vec<EphemeralPortUseRow>) {
         let mut ports = EphemeralPorts::new(PortRange::default(), MINUTE);
-        reports.iter().for_each(|report| ports.add(report, 1));
+        reports.iter().for_each(|report| {
+            ports.add(report, 1);
+        });
         let (rows, over_time) = ports.finish(Some(Buckets::new(at(0), at(until * S), Some(Span::from_secs(10)))), true);
         (rows, over_time.rows().collect())
     }

@@ -38,8 +38,8 @@ pub struct Suspicions {
 pub type ByConcern = BTreeMap<Concern, Gathered<HostPort>>;
 
 impl Suspicions {
-    /// Takes one connection; the capture is known to reach until `reaches`.
-    pub fn add(&mut self, report: &ConnectionReport, reaches: Option<Timestamp>) {
+    /// Takes one connection; the capture is known to reach until `reaches`. `came_in`: its client came in before.
+    pub fn add(&mut self, report: &ConnectionReport, reaches: Option<Timestamp>, came_in: bool) {
         if let Some((open, nanos, frame)) = concern::close_wait(report, Side::Client) {
             self.close_wait.entry(report.connection.who.client.ip).note(open, Some(nanos), Some(frame));
             if self.close_wait.is_full() {
@@ -52,7 +52,7 @@ impl Suspicions {
         for row in &report.anomalies {
             self.anomalies.entry(row.kind).or_default().note(row.count, None, Some(row.frame));
         }
-        self.half_open.add(&report.connection, reaches);
+        self.half_open.add(&report.connection, reaches, came_in);
     }
 
     /// The findings of the connections; `end` is when the capture ended.

@@ -122,9 +122,9 @@ impl Folds {
         let step = self.grid.step();
         let is_new = self.listeners.add(report, step);
         self.census.add(report, step);
-        self.ports.add(report, step);
-        self.headlines.add(report, is_new, step);
-        self.suspicions.add(report, self.grid.reaches());
+        let known = self.ports.add(report, step);
+        self.headlines.add(report, is_new, !known.client, step);
+        self.suspicions.add(report, self.grid.reaches(), known.came_in);
         self.listed.add(report);
         self.repeats.add(report, step);
         self.stays.add(report, step);

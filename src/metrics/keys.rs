@@ -1,11 +1,29 @@
 //! Numbers in order, fast. In: numbers that spread over a range, as instants do. Out: the same, sorted in place.
 
+use std::net::IpAddr;
+
 /// Fewer are sorted by comparing them.
 const FEW: usize = 1 << 10;
 /// Numbers that are left to be compared with each other, about.
 const TOGETHER_BITS: u32 = 4;
 /// More parts than that do not stay in a cache.
 const MOST_BITS: u32 = 12;
+
+/// Where things stand in the order of their keys, which have 96 bits at most and differ; `None` where one has no such key.
+pub fn order(keys: impl Iterator<Item = Option<u128>>) -> Option<Vec<u32>> {
+    let mut all =
+        (0_u32..).zip(keys).map(|(place, key)| Some(key? << 32 | u128::from(place))).collect::<Option<Vec<_>>>()?;
+    all.sort_unstable();
+    Some(all.into_iter().map(|key| key as u32).collect())
+}
+
+/// An address as a number of 32 bits, in the order of addresses.
+pub const fn v4(ip: IpAddr) -> Option<u128> {
+    match ip {
+        IpAddr::V4(ip) => Some(ip.to_bits() as u128),
+        IpAddr::V6(_) => None,
+    }
+}
 
 /// Sorts: by the bits that tell most apart first, each part by comparing.
 pub fn sort(keys: &mut [u64]) {

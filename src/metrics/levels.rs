@@ -96,6 +96,11 @@ impl<const N: usize> Default for Levels<N> {
 }
 
 impl<const N: usize> Levels<N> {
+    /// With room that others have left.
+    pub fn reusing(near: Vec<u64>) -> Self {
+        Self { near, ..Self::default() }
+    }
+
     /// A stay in `place` from `from` until `until`; `None` for one that lasts until the capture ends. One that ends before it
     /// begins, by a clock that went back, is empty.
     #[inline]
@@ -401,6 +406,12 @@ impl<const N: usize> History<N> {
             change(to, at, code);
         }
         begun_before(i64::MAX, to);
+    }
+
+    /// Leaves its room to others.
+    pub fn into_room(mut self) -> Vec<u64> {
+        self.near.clear();
+        self.near
     }
 
     /// When someone came into `place`, in order; all of them as long as nothing is settled.

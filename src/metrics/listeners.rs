@@ -14,7 +14,7 @@ use super::levels::{History, Levels};
 use super::over_time::{OverTime, Rows};
 use super::registry::{MOST, Registry};
 use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening, Quantiles};
-use super::samples::{Samples, make_room, quantiles_of};
+use super::samples::{Samples, all_quantiles_of, make_room, quantiles_of};
 use crate::tcp::segment::HostPort;
 use crate::tcp::state::{Side, State};
 use crate::time::{Span, Timestamp};
@@ -272,7 +272,10 @@ impl Listeners {
         }
         let mut folds = all.into_all();
         folds.sort_unstable_by_key(|(server, fold)| (Reverse(fold.waiting.changes()), *server));
+        let mut took = Vec::with_capacity(folds.len());
         for (server, fold) in &mut folds {
+            let quantiles = fold.spans.quantiles();
+            took.push(quantiles[HANDSHAKE]);
             let collapsed = fold.waiting.is_collapsed();
             let mut waiting = std::mem::take(&mut fold.waiting);
             // Who was silent is asked where the accept queue was full, and CLOSE_WAIT over time alone.
@@ -283,7 +286,7 @@ impl Listeners {
                 if let Some(buckets) = buckets.filter(|_| !collapsed && !told.queues.is_full()) {
                     told.queues.add(*server, |rows| over_time(&waiting, buckets, rows));
                 }
-                told.rows.push(fold.row(*server, &waiting));
+                told.rows.push(fold.row(*server, &waiting, &quantiles));
             }
             for (concern, case) in std::mem::take(&mut fold.concerns).into_cases() {
                 told.concerns.entry(concern).or_default().cases.push((*server, case, String::new()));
@@ -293,7 +296,7 @@ impl Listeners {
         told.queues = told.queues.sorted();
         let named = busiest(&told.rows).into_iter().filter(|row| row.handshake.count > 0).take(NAMED);
         let named: HashSet<HostPort> = named.map(|row| row.server).collect();
-        told.handshakes = handshakes(&folds, &beside, &named);
+        told.handshakes = handshakes(&folds, &took, &beside, &named);
         told
     }
 }
@@ -306,32 +309,36 @@ pub fn busiest(listeners: &[ListenerRow]) -> Vec<&ListenerRow> {
 }
 
 fn spans(all: &Registry<HostPort, Fold>, beside: &Samples<KINDS>) -> Spans {
-    let parts = all.iter().map(|(_, fold)| &fold.spans).chain([beside]);
-    let of = |kind| quantiles_of(parts.clone(), kind);
+    let of = all_quantiles_of(all.iter().map(|(_, fold)| &fold.spans).chain([beside]));
     Spans {
-        connect: of(CONNECT),
-        syn_wait: of(SYN_WAIT),
-        handshake: of(HANDSHAKE),
-        accept_wait: of(ACCEPT_WAIT),
-        close_wait: of(CLOSE_WAITED),
-        time_wait_measured: of(TIME_WAITED),
+        connect: of[CONNECT],
+        syn_wait: of[SYN_WAIT],
+        handshake: of[HANDSHAKE],
+        accept_wait: of[ACCEPT_WAIT],
+        close_wait: of[CLOSE_WAITED],
+        time_wait_measured: of[TIME_WAITED],
     }
 }
 
-fn handshakes(folds: &[(HostPort, Fold)], beside: &Samples<KINDS>, named: &HashSet<HostPort>) -> Handshakes {
-    let counts = folds.iter().map(|(server, fold)| (fold.spans.count(HANDSHAKE), *server, fold));
-    let mut counts: Vec<_> = counts.filter(|(count, ..)| *count > 0).collect();
-    counts.sort_unstable_by_key(|&(count, server, _)| (Reverse(count), server));
-    let strip = |&(_, server, fold): &(u64, HostPort, &Fold)| Strip {
-        server,
-        quantiles: quantiles_of([&fold.spans].into_iter(), HANDSHAKE),
+/// `took` is how long those of each of the `folds` took.
+fn handshakes(
+    folds: &[(HostPort, Fold)],
+    took: &[Quantiles],
+    beside: &Samples<KINDS>,
+    named: &HashSet<HostPort>,
+) -> Handshakes {
+    let mut some: Vec<_> = folds.iter().zip(took).filter(|(_, took)| took.count > 0).collect();
+    some.sort_unstable_by_key(|((server, _), took)| (Reverse(took.count), *server));
+    let strip = |&((server, fold), took): &(&(HostPort, Fold), &Quantiles)| Strip {
+        server: *server,
+        quantiles: *took,
         spans: fold.spans.of(HANDSHAKE).collect(),
     };
     let beyond = folds.iter().filter(|(server, _)| !named.contains(server)).map(|(_, fold)| &fold.spans);
     Handshakes {
-        all: counts.iter().map(|(count, ..)| count).sum::<u64>() + beside.count(HANDSHAKE),
-        listeners: counts.len() as u64,
-        strips: counts.iter().take(DRAWN).map(strip).collect(),
+        all: some.iter().map(|(_, took)| took.count).sum::<u64>() + beside.count(HANDSHAKE),
+        listeners: some.len() as u64,
+        strips: some.iter().take(DRAWN).map(strip).collect(),
         beyond_named: quantiles_of(beyond.chain([beside]), HANDSHAKE),
     }
 }
@@ -375,49 +382,62 @@ impl Fold {
         words
     }
 
-    /// Notes where the server's end of the connection waited, and how long.
+    /// Notes where the server's end of the connection waited, and how long. A change whose timestamp lies before the one before it
+    /// counts from there.
     fn wait(&mut self, report: &ConnectionReport) {
         let row = &report.connection;
-        let evicted = row.closing == Closing::Evicted;
+        // What became of an evicted connection nobody knows, so it is counted up to its last packet.
+        let evicted = (row.closing == Closing::Evicted).then_some(row.last_ts);
         // Since when it is established, and when it did more than to take note of a FIN.
         let (mut taken, mut acts) = (None, None);
-        for (state, from, until) in stays(report, Side::Server) {
-            // What became of an evicted connection nobody knows, so it is counted up to its last packet.
-            let until = until.or_else(|| evicted.then_some(row.last_ts));
-            match state {
-                State::SynReceived => {
-                    let until = until.unwrap_or_else(|| from.plus(HALF_OPEN_LASTS).max(row.last_ts));
-                    self.waiting.add(SYN_RECEIVED, from, Some(until));
-                    if let Some(since) = report.waiting.held_off_since {
-                        self.waiting.add(HELD_OFF, since.max(from), Some(until));
-                    }
-                }
-                State::CloseWait => {
-                    self.waiting.add(CLOSE_WAIT, from, until);
-                    self.close_wait_open += u64::from(until.is_none());
-                }
-                _ => {}
+        let mut within: Option<(State, Timestamp)> = None;
+        for change in report.transitions.iter().filter(|change| change.side == Side::Server && !change.retracted) {
+            let mut now = change.ts;
+            if let Some((state, from)) = within {
+                now = now.max(from);
+                self.stay(report, state, from, Some(now));
             }
-            match (taken, state) {
-                (None, State::Established | State::CloseWait) => taken = Some(from),
-                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(from),
+            within = Some((change.to_state, now));
+            match (taken, change.to_state) {
+                (None, State::Established | State::CloseWait) => taken = Some(now),
+                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(now),
                 _ => {}
             }
         }
+        if let Some((state, from)) = within {
+            self.stay(report, state, from, evicted);
+        }
         for stay in report.time_wait.iter().filter(|stay| stay.side == Side::Server) {
-            let until = stay.ended_ts.or_else(|| evicted.then_some(row.last_ts));
-            self.waiting.add(TIME_WAIT, stay.entered_ts, until);
+            self.waiting.add(TIME_WAIT, stay.entered_ts, stay.ended_ts.or(evicted));
         }
         if let Some(from) = taken {
             let spoke = [report.waiting.server_spoke, acts].into_iter().flatten().min();
-            self.waiting.add(SILENT, from, spoke.or_else(|| evicted.then_some(row.last_ts)));
+            self.waiting.add(SILENT, from, spoke.or(evicted));
         }
     }
 
-    fn row(&self, server: HostPort, waiting: &History<PLACES>) -> ListenerRow {
+    /// The server's end was in `state`; `None`: it is there still.
+    #[inline]
+    fn stay(&mut self, report: &ConnectionReport, state: State, from: Timestamp, until: Option<Timestamp>) {
+        match state {
+            State::SynReceived => {
+                let until = until.unwrap_or_else(|| from.plus(HALF_OPEN_LASTS).max(report.connection.last_ts));
+                self.waiting.add(SYN_RECEIVED, from, Some(until));
+                if let Some(since) = report.waiting.held_off_since {
+                    self.waiting.add(HELD_OFF, since.max(from), Some(until));
+                }
+            }
+            State::CloseWait => {
+                self.waiting.add(CLOSE_WAIT, from, until);
+                self.close_wait_open += u64::from(until.is_none());
+            }
+            _ => {}
+        }
+    }
+
+    fn row(&self, server: HostPort, waiting: &History<PLACES>, spans: &[Quantiles; KINDS]) -> ListenerRow {
         let (half_open_peak, half_open_peak_ts) = waiting.peak(SYN_RECEIVED);
         let (held_off_peak, held_off_peak_ts) = waiting.peak(HELD_OFF);
-        let quantiles = |kind| quantiles_of([&self.spans].into_iter(), kind);
         ListenerRow {
             server,
             attempts: self.attempts,
@@ -426,18 +446,18 @@ impl Fold {
             no_answer: self.no_answer,
             half_open: self.half_open,
             aborted: self.aborted,
-            connect: quantiles(CONNECT),
-            handshake: quantiles(HANDSHAKE),
+            connect: spans[CONNECT],
+            handshake: spans[HANDSHAKE],
             syn_retransmissions: self.syn_retransmissions,
             syn_ack_retransmissions: self.syn_ack_retransmissions,
             half_open_peak,
             half_open_peak_ts,
             accept_queue_overflows: self.accept_queue_overflows,
             fin_retransmissions: self.fin_retransmissions,
-            close_wait: quantiles(CLOSE_WAITED),
+            close_wait: spans[CLOSE_WAITED],
             time_wait_peak: waiting.peak(TIME_WAIT).0,
-            syn_wait: quantiles(SYN_WAIT),
-            accept_wait: quantiles(ACCEPT_WAIT),
+            syn_wait: spans[SYN_WAIT],
+            accept_wait: spans[ACCEPT_WAIT],
             held_off_peak,
             held_off_peak_ts,
             // The last of them was ignored, so the queue was full just then; and a full queue holds one at least.
@@ -458,23 +478,6 @@ fn over_time(waiting: &History<PLACES>, buckets: Buckets, rows: &mut Rows<5>) {
             rows.push(bucket, end, [syn_received, held_off, close_wait, time_wait, levels[0].peak]);
         }
     });
-}
-
-/// The states that `side` came into, when, and when it left them (`None`: it is still there), by its rows that were not
-/// retracted. A row whose timestamp lies before the row before it counts from there.
-fn stays(report: &ConnectionReport, side: Side) -> impl Iterator<Item = (State, Timestamp, Option<Timestamp>)> + '_ {
-    let mut now = Timestamp::MIN;
-    let rows = report.transitions.iter().filter(move |row| row.side == side && !row.retracted);
-    let mut rows = rows
-        .map(move |row| {
-            now = now.max(row.ts);
-            (row.to_state, now)
-        })
-        .peekable();
-    std::iter::from_fn(move || {
-        let (state, from) = rows.next()?;
-        Some((state, from, rows.peek().map(|next| next.1)))
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use super::distinct::Distinct;
+use super::keys;
 use super::levels::Levels;
 use super::listeners::Spans;
 pub use super::listeners::busiest;
@@ -104,7 +105,6 @@ fn count<const N: usize>(counts: &mut [u64; N], place: usize) {
 pub struct Headlines {
     connections: u64,
     clients: Distinct,
-    last_client: Option<IpAddr>,
     listeners: Distinct,
     opened: [u64; Opening::ALL.len()],
     closed: [u64; Closing::ALL.len()],
@@ -125,12 +125,12 @@ pub struct Headlines {
 }
 
 impl Headlines {
-    /// Takes one connection; `listener_is_new`: its listener may not have been seen before. Where stays in TIME_WAIT have to be put
+    /// Takes one connection; `listener_is_new`, `client_is_new`: they may not have been seen before. Where stays in TIME_WAIT have to be put
     /// together, stretches end at multiples of `step`.
-    pub fn add(&mut self, report: &ConnectionReport, listener_is_new: bool, step: i64) {
+    pub fn add(&mut self, report: &ConnectionReport, listener_is_new: bool, client_is_new: bool, step: i64) {
         let row = &report.connection;
         self.connections += 1;
-        if self.last_client.replace(row.who.client.ip) != Some(row.who.client.ip) {
+        if client_is_new {
             self.clients.add(&row.who.client.ip);
         }
         if listener_is_new {
@@ -181,7 +181,11 @@ impl Headlines {
         by_cause.retain(|entry| entry.1 > 0);
         by_cause.sort_by_key(|entry| Reverse(entry.1));
         let mut by_holder = self.by_holder.into_all();
-        by_holder.sort_by_key(|&(ip, stays)| (Reverse(stays), ip));
+        let key = |&(ip, stays): &(IpAddr, u64)| Some(u128::from(!stays) << 32 | keys::v4(ip)?);
+        match keys::order(by_holder.iter().map(key)) {
+            Some(order) => by_holder = order.into_iter().map(|place| by_holder[place as usize]).collect(),
+            None => by_holder.sort_by_key(|&(ip, stays)| (Reverse(stays), ip)),
+        }
         let (peak, peak_ts) = self.in_time_wait.finish().peak(0);
         Overview {
             connections: self.connections,

@@ -7,15 +7,25 @@ use super::rows::Quantiles;
 /// Nearest rank: the p-th percentile of n spans is the ⌈p·n/100⌉-th smallest, so it is always one that occurred, and with
 /// few spans the high ones are the maximum.
 pub fn quantiles(mut spans: Vec<i64>) -> Quantiles {
-    spans.sort_unstable();
-    let rank = |percent: usize| nearest_rank(&spans, percent);
-    Quantiles { count: spans.len() as u64, p50: rank(50), p90: rank(90), p99: rank(99), max: spans.last().copied() }
-}
-
-/// The `percent`-th percentile of `sorted`, `None` of nothing.
-fn nearest_rank(sorted: &[i64], percent: usize) -> Option<i64> {
-    let rank = nearest_rank_of(sorted.len() as u64, percent as u64);
-    sorted.get(usize::try_from(rank).ok()? - 1).copied()
+    let max = spans.iter().max().copied();
+    let count = spans.len() as u64;
+    // What lies below a rank need not be looked at for a higher one.
+    let (mut above, mut below) = (spans.as_mut_slice(), 0);
+    let mut last = None;
+    let [p50, p90, p99] = [50, 90, 99].map(|percent| {
+        let rank = usize::try_from(nearest_rank_of(count, percent)).unwrap_or(usize::MAX) - 1;
+        if rank >= below {
+            let all = std::mem::take(&mut above);
+            if rank - below >= all.len() {
+                return None;
+            }
+            let (_, span, more) = all.select_nth_unstable(rank - below);
+            last = Some(*span);
+            (above, below) = (more, rank + 1);
+        }
+        last
+    });
+    Quantiles { count, p50, p90, p99, max }
 }
 
 /// The rank, from 1, of the `percent`-th percentile among `count`.
@@ -43,6 +53,8 @@ mod tests {
     fn the_ranks_are_rounded_up() {
         let of_ten = quantiles((1..=10).rev().collect());
         assert_eq!(of_ten, Quantiles { count: 10, p50: Some(5), p90: Some(9), p99: Some(10), max: Some(10) });
+        let of_two = quantiles(vec![9, 4]);
+        assert_eq!((of_two.p50, of_two.p90, of_two.p99), (Some(4), Some(9), Some(9)));
         let of_200 = quantiles((1..=200).collect());
         assert_eq!(of_200, Quantiles { count: 200, p50: Some(100), p90: Some(180), p99: Some(198), max: Some(200) });
     }

@@ -25,20 +25,20 @@ pub struct Registry<K, V> {
     index: Index,
     all: Vec<(K, V)>,
     /// Connections of one listener come in a row.
-    last: Option<(K, usize)>,
+    last: usize,
 }
 
 impl<K, V> Default for Registry<K, V> {
     fn default() -> Self {
-        Self { seed: Seed::default(), index: Index::default(), all: Vec::new(), last: None }
+        Self { seed: Seed::default(), index: Index::default(), all: Vec::new(), last: 0 }
     }
 }
 
 impl<K: Key, V: Default> Registry<K, V> {
     /// What is known of `key`: nothing, if it was not known before. The place is good until [`forget`](Self::forget).
     pub fn place(&mut self, key: K) -> usize {
-        if let Some((_, place)) = self.last.filter(|last| last.0 == key) {
-            return place;
+        if self.all.get(self.last).is_some_and(|last| last.0 == key) {
+            return self.last;
         }
         let hash = key.hash(self.seed);
         let place = self.index.find(hash, |place| self.all.get(place).is_some_and(|known| known.0 == key));
@@ -47,7 +47,7 @@ impl<K: Key, V: Default> Registry<K, V> {
             self.all.push((key, V::default()));
             self.all.len() - 1
         });
-        self.last = Some((key, place));
+        self.last = place;
         place
     }
 
@@ -56,10 +56,14 @@ impl<K: Key, V: Default> Registry<K, V> {
         self.all.get_mut(place).map(|entry| &mut entry.1)
     }
 
+    /// Where `key` is, if anything is known of it.
+    pub fn find(&self, key: K) -> Option<usize> {
+        self.index.find(key.hash(self.seed), |place| self.all.get(place).is_some_and(|known| known.0 == key))
+    }
+
     /// What is known of `key`, if anything is.
     pub fn get(&mut self, key: K) -> Option<&mut V> {
-        let hash = key.hash(self.seed);
-        let place = self.index.find(hash, |place| self.all.get(place).is_some_and(|known| known.0 == key))?;
+        let place = self.find(key)?;
         self.at(place)
     }
 
@@ -81,7 +85,7 @@ impl<K: Key, V: Default> Registry<K, V> {
         for (place, (key, _)) in self.all.iter().enumerate() {
             self.index.insert(key.hash(self.seed), place);
         }
-        self.last = None;
+        self.last = 0;
     }
 
     /// Whether some have to be given up.

@@ -24,6 +24,7 @@ const KIND_BITS: u32 = 3;
 
 impl<const K: usize> Samples<K> {
     /// Takes a span of the kind, numbered from 0. Returns how many words of memory more they take now.
+    #[inline]
     pub fn add(&mut self, kind: usize, span: i64) -> usize {
         match &mut self.many {
             Some(many) => many.get_mut(kind).map_or(0, |histogram| histogram.add(span, 1)),
@@ -52,10 +53,10 @@ impl<const K: usize> Samples<K> {
     pub fn summarize(&mut self, bits: u32) {
         if self.many.is_none() {
             let mut many: Box<[Histogram; K]> = Box::new(std::array::from_fn(|_| Histogram::new(bits)));
-            for (kind, histogram) in many.iter_mut().enumerate() {
-                self.of(kind).for_each(|(span, count)| {
-                    histogram.add(span, count);
-                });
+            for (kind, span) in self.kept() {
+                if let Some(histogram) = many.get_mut(kind) {
+                    histogram.add(span, 1);
+                }
             }
             *self = Self { few: Vec::new(), odd: Vec::new(), many: Some(many) };
         } else if let Some(many) = &mut self.many {
@@ -92,6 +93,22 @@ impl<const K: usize> Samples<K> {
         }
     }
 
+    /// The kind and length of each span that is kept as it is.
+    fn kept(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
+        let few = self.few.iter().map(|&span| (span as usize & ((1 << KIND_BITS) - 1), (span >> KIND_BITS) as i64));
+        few.chain(self.odd.iter().map(|&(kind, span)| (kind.into(), span)))
+    }
+
+    /// The quantiles of each kind.
+    pub fn quantiles(&self) -> [Quantiles; K] {
+        match &self.many {
+            Some(many) if many.iter().all(|histogram| histogram.bits == BITS) => {
+                std::array::from_fn(|kind| many.get(kind).map_or_else(Quantiles::default, Histogram::quantiles))
+            }
+            _ => all_quantiles_of([self].into_iter()),
+        }
+    }
+
     /// The spans of a kind and how often each occurs, in no order.
     pub fn of(&self, kind: usize) -> impl Iterator<Item = (i64, u64)> + '_ {
         let tag = kind as u64;
@@ -100,6 +117,18 @@ impl<const K: usize> Samples<K> {
         let many = self.many.as_deref().and_then(|many| many.get(kind)).into_iter().flat_map(Histogram::bins);
         few.map(|&span| ((span >> KIND_BITS) as i64, 1)).chain(odd.map(|odd| (odd.1, 1))).chain(many)
     }
+}
+
+/// The quantiles of each kind in all of `parts` together.
+pub fn all_quantiles_of<'a, const K: usize>(parts: impl Iterator<Item = &'a Samples<K>> + Clone) -> [Quantiles; K] {
+    if !parts.clone().all(|part| part.many.is_none()) {
+        return std::array::from_fn(|kind| quantiles_of(parts.clone(), kind));
+    }
+    let mut counts = [0; K];
+    parts.clone().for_each(|part| part.kept().for_each(|(kind, _)| counts[kind.min(K - 1)] += 1));
+    let mut spans = counts.map(Vec::with_capacity);
+    parts.for_each(|part| part.kept().for_each(|(kind, span)| spans[kind.min(K - 1)].push(span)));
+    spans.map(quantiles)
 }
 
 /// The quantiles of one kind in all of `parts` together.
@@ -227,16 +256,23 @@ impl Histogram {
     }
 
     fn quantiles(&self) -> Quantiles {
-        let rank = |percent: u64| {
-            let rank = nearest_rank_of(self.count, percent);
-            let mut below = 0;
-            self.bins().find_map(|(span, times)| {
-                below += times;
-                (below >= rank).then_some(span)
-            })
-        };
+        let ranks = [50, 90, 99].map(|percent| nearest_rank_of(self.count, percent));
+        let mut found = [None; 3];
+        let mut below = 0;
+        for (span, times) in self.bins() {
+            below += times;
+            for (rank, found) in ranks.into_iter().zip(&mut found) {
+                if below >= rank {
+                    found.get_or_insert(span);
+                }
+            }
+            if found[2].is_some() {
+                break;
+            }
+        }
+        let [p50, p90, p99] = found;
         let max = (self.count > 0).then_some(self.max);
-        Quantiles { count: self.count, p50: rank(50), p90: rank(90), p99: rank(99), max }
+        Quantiles { count: self.count, p50, p90, p99, max }
     }
 }
 

@@ -35,7 +35,6 @@ pub struct HalfOpen {
     /// Networks from which anyone came in, by listener. Among more than 65,536 one may be taken for another: then a path is not
     /// blamed that could be.
     came_in: Known,
-    last_in: Option<(HostPort, Network)>,
     /// Attempts of a single SYN, in their order, of which it is not known yet whether the capture goes on long enough for another one.
     undecided: VecDeque<Undecided>,
 }
@@ -95,15 +94,16 @@ const fn nearly_all(some: u64, all: u64) -> bool {
 }
 
 impl HalfOpen {
-    /// Takes one connection; the capture is known to reach until `reaches`.
-    pub fn add(&mut self, row: &ConnectionRow, reaches: Option<Timestamp>) {
-        let (server, network) = (row.who.server, Network::of(row.who.client.ip));
+    /// Takes one connection; the capture is known to reach until `reaches`. `came_in`: a handshake of its client with its listener
+    /// was taken before.
+    pub fn add(&mut self, row: &ConnectionRow, reaches: Option<Timestamp>, came_in: bool) {
         if row.opening != Opening::HalfOpen {
-            if row.handshake_ns.is_some() && self.last_in.replace((server, network)) != Some((server, network)) {
-                self.came_in.add(pair(server, network));
+            if row.handshake_ns.is_some() && !came_in {
+                self.came_in.add(pair(row.who.server, Network::of(row.who.client.ip)));
             }
             return;
         }
+        let (server, network) = (row.who.server, Network::of(row.who.client.ip));
         self.never.entry(server).all += 1;
         if self.never.is_full() {
             self.never.forget(MOST / 2, |never| never.all);
@@ -283,7 +283,7 @@ mod tests {
         let (mut half_open, mut listeners) = (HalfOpen::default(), Listeners::default());
         for report in reports {
             listeners.add(&report, 1);
-            half_open.add(&report.connection, None);
+            half_open.add(&report.connection, None, false);
         }
         let mut out = Vec::new();
         half_open.tell(&mut out, &listeners.finish(None, true).rows, Some(at(60 * S)));
