@@ -111,27 +111,22 @@ impl Teller {
             Item::Closed(at) => &ended.closed[at as usize],
         };
         let segments = &ended.segments[closed.segments.clone()];
-        let first = closed.first(segments);
-        let Some(usual) = self.usual.report(&first, segments, &self.config, closed.finish) else {
-            return self.judge(closed, &first, segments);
-        };
-        debug_assert_eq!(
-            usual,
-            self.judge(closed, &first, segments),
-            "a usual connection was told otherwise than judged"
-        );
+        let usual = self.usual.report(&closed.key, &closed.first, segments, &self.config, closed.finish);
+        let Some(mut usual) = usual else { return self.judge(closed, segments) };
+        (usual.connection.who.vlan, usual.connection.who.tunnel) = (closed.vlan, closed.tunnel);
+        debug_assert_eq!(usual, self.judge(closed, segments), "a usual connection was told otherwise than judged");
         usual
     }
 
     /// Judges a connection segment by segment.
-    fn judge(&mut self, closed: &Closed, first: &Addressed, segments: &[Packed]) -> ConnectionReport {
-        let direction = segments[0].direction();
+    fn judge(&mut self, closed: &Closed, segments: &[Packed]) -> ConnectionReport {
+        let (first, direction) = (closed.first(segments), segments[0].direction());
         let flow = match &mut self.flow {
             Some(flow) => {
-                flow.renew(first, direction);
+                flow.renew(&first, direction);
                 flow
             }
-            none => none.insert(Box::new(Flow::new(first, direction))),
+            none => none.insert(Box::new(Flow::new(&first, direction))),
         };
         for packed in &segments[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);

@@ -2,6 +2,8 @@
 //! every segment has to be judged.
 
 use super::config::Config;
+use super::head::Key;
+use super::key::Direction;
 use super::packed::{Base, Packed};
 use crate::metrics::history::History;
 use crate::metrics::rows::{ConnectionReport, Who};
@@ -9,7 +11,6 @@ use crate::metrics::time_wait::Finish;
 use crate::metrics::transfer::Transfer;
 use crate::metrics::usual::report;
 use crate::tcp::connection::Outcome;
-use crate::tcp::segment::Addressed;
 use crate::tcp::state::Side;
 use crate::tcp::usual::Usual;
 
@@ -21,27 +22,27 @@ pub struct UsualTeller {
 }
 
 impl UsualTeller {
-    /// All that the tables say of a connection with these `segments`, if nothing in it is unusual.
-    /// `first` is the first of them.
+    /// All that the tables say of the connection of `key` with these `segments`, if nothing in it is unusual; but for its VLAN and tunnel.
     pub fn report(
         &mut self,
-        first: &Addressed,
+        key: &Key,
+        base: &Base,
         segments: &[Packed],
         config: &Config,
         finish: Finish,
     ) -> Option<ConnectionReport> {
-        if !first.segment.flags.is_bare_syn() || first.src == first.dst || matches!(finish, Finish::Reuse { .. }) {
+        let first = segments.first().filter(|first| first.flags().is_bare_syn())?;
+        if key.is_self() || matches!(finish, Finish::Reuse { .. }) {
             return None;
         }
-        let base = Base::of(&first.segment);
         let Self { conn, history } = self;
         conn.renew();
         history.renew();
-        let mut transfer = Transfer::new(&first.segment);
-        let client = segments[0].direction();
+        let mut transfer = Transfer::new(&first.unpack(base));
+        let upwards = first.direction();
         for packed in segments {
-            let side = if packed.direction() == client { Side::Client } else { Side::Server };
-            let seg = packed.unpack(&base);
+            let side = if packed.direction() == upwards { Side::Client } else { Side::Server };
+            let seg = packed.unpack(base);
             if !conn.take(side, &seg) {
                 return None;
             }
@@ -49,8 +50,9 @@ impl UsualTeller {
             transfer.add(side, &seg, &outcome);
             history.add(side, &seg, &outcome);
         }
-        let who =
-            Who { client: first.src, server: first.dst, role_known: true, vlan: first.vlan, tunnel: first.tunnel };
+        let [low, high] = key.ends();
+        let (client, server) = if upwards == Direction::Up { (low, high) } else { (high, low) };
+        let who = Who { client, server, role_known: true, vlan: None, tunnel: None };
         Some(report(conn, who, &transfer, history, config.time_wait, finish))
     }
 }
