@@ -288,6 +288,15 @@ impl Endpoint {
         true
     }
 
+    /// It sent `seg`, no SYN, which begins at SND.NXT.
+    #[inline]
+    pub fn append(&mut self, seg: &Segment) {
+        if let Some((_, StreamPos(next))) = self.snd_nxt {
+            self.sent.insert(next, next.saturating_add(seg.payload_len.into()));
+        }
+        self.advance(seg.seq, seg.end(), seg.ts);
+    }
+
     /// The SYN came again with another ISS: SND.NXT begins anew.
     pub fn restart(&mut self, iss: SeqNum) {
         self.earlier_iss = self.iss;

@@ -223,7 +223,7 @@ impl Usual {
         let has_data = u16::from(seg.payload_len > 0);
         own.flight = if own.snd_una == Some(next) { has_data } else { own.flight.saturating_add(has_data) };
         if takes_numbers {
-            own.advance(seg.seq, seg.end(), seg.ts);
+            own.append(seg);
             if self.proof_waits && self.closer != Some(side) {
                 (self.proof, self.proof_waits) = (Some(seg.end()), false);
             }
