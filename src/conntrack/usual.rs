@@ -215,6 +215,8 @@ mod tests {
             both(&[&talk[..], &[(1, FIN, 0), (0, ACK, 0), (0, FIN, 0), (1, ACK, 0)]].concat()),
             told("ShADdfFa", 11)
         );
+        // A FIN with data may have waited behind data.
+        assert_eq!(both(&[&talk[..], &[(1, FIN, 200), (0, FIN, 0), (1, ACK, 0)]].concat()), told("ShADdfFa", 11));
         assert_eq!(both(&[&talk[..], &[(1, Flags::RST.or(ACK), 0)]].concat()), told("ShADdr", 6));
     }
 
