@@ -114,17 +114,18 @@ impl Teller {
             Item::Closed(at) => &ended.closed[at as usize],
         };
         let segments = &ended.segments[closed.segments.clone()];
-        let first = closed.first(segments);
-        let mut report = match self.usual.report(&first, segments, &self.config, closed.finish) {
-            Some(usual) => {
+        let usual = self.usual.report(&closed.key, &closed.first, segments, &self.config, closed.finish);
+        let mut report = match usual {
+            Some(mut usual) => {
+                (usual.connection.who.vlan, usual.connection.who.tunnel) = (closed.vlan, closed.tunnel);
                 debug_assert_eq!(
                     usual,
-                    self.judge(closed, &first, segments),
+                    self.judge(closed, segments),
                     "a usual connection was told otherwise than judged"
                 );
                 usual
             }
-            None => self.judge(closed, &first, segments),
+            None => self.judge(closed, segments),
         };
         if let Some(marks) = &closed.marks {
             call(&mut report, marks);
@@ -133,14 +134,14 @@ impl Teller {
     }
 
     /// Judges a connection segment by segment.
-    fn judge(&mut self, closed: &Closed, first: &Addressed, segments: &[Packed]) -> ConnectionReport {
-        let direction = segments[0].direction();
+    fn judge(&mut self, closed: &Closed, segments: &[Packed]) -> ConnectionReport {
+        let (first, direction) = (closed.first(segments), segments[0].direction());
         let flow = match &mut self.flow {
             Some(flow) => {
-                flow.renew(first, direction);
+                flow.renew(&first, direction);
                 flow
             }
-            none => none.insert(Box::new(Flow::new(first, direction))),
+            none => none.insert(Box::new(Flow::new(&first, direction))),
         };
         for packed in &segments[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);

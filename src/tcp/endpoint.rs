@@ -251,6 +251,7 @@ impl Endpoint {
     }
 
     /// Did a later packet of its own overtake this one on the way to the tap? Then it says nothing of what the endpoint knows now.
+    #[inline]
     pub fn overtaken(&self, seg: &Segment) -> bool {
         let behind = |id: u16| self.last_id.is_some_and(|last| (1..=OVERTAKEN_IDS).contains(&last.wrapping_sub(id)));
         let older_id = seg.ip_id.is_some_and(|id| id != 0 && behind(id));
@@ -258,11 +259,13 @@ impl Endpoint {
     }
 
     /// SND.NXT.
+    #[inline]
     pub fn snd_nxt(&self) -> Option<SeqNum> {
         self.snd_nxt.map(|(seq, _)| seq)
     }
 
     /// Where `seq` lies on the line of its stream.
+    #[inline]
     pub fn position(&self, seq: SeqNum) -> StreamPos {
         match self.snd_nxt {
             Some((near_seq, near)) => StreamPos::nearest(seq, near, near_seq),
@@ -271,6 +274,7 @@ impl Endpoint {
     }
 
     /// It sent up to `end`, beginning at `seq`. Returns whether SND.NXT moved.
+    #[inline]
     pub fn advance(&mut self, seq: SeqNum, end: SeqNum, ts: Timestamp) -> bool {
         self.first_seq.get_or_insert(seq);
         let (_, next) = *self.snd_nxt.get_or_insert((seq, StreamPos::ORIGIN));
@@ -282,6 +286,15 @@ impl Endpoint {
         let [first, second, third, _] = self.advances;
         self.advances = [Some((end, ts)), first, second, third];
         true
+    }
+
+    /// It sent `seg`, no SYN, which begins at SND.NXT.
+    #[inline]
+    pub fn append(&mut self, seg: &Segment) {
+        if let Some((_, StreamPos(next))) = self.snd_nxt {
+            self.sent.insert(next, next.saturating_add(seg.payload_len.into()));
+        }
+        self.advance(seg.seq, seg.end(), seg.ts);
     }
 
     /// The SYN came again with another ISS: SND.NXT begins anew.
@@ -308,6 +321,7 @@ impl Endpoint {
     }
 
     /// When the packet passed that first brought the peer to `ack`: whoever acknowledges it sent that later.
+    #[inline]
     pub fn sent_up_to(&self, ack: SeqNum) -> Option<Timestamp> {
         self.advances.iter().flatten().find(|(end, _)| ack.is_at_or_after(*end)).map(|&(_, ts)| ts)
     }
@@ -330,6 +344,7 @@ impl Endpoint {
     }
 
     /// When it sent what ends at `ack`, if that is the last it sent and not acknowledged yet.
+    #[inline]
     pub fn last_advance(&self, ack: SeqNum) -> Option<Timestamp> {
         let (end, ts) = self.advances[0]?;
         (end == ack && self.snd_una != Some(ack)).then_some(ts)
@@ -347,6 +362,7 @@ impl Endpoint {
     }
 
     /// The peer acknowledged up to `ack` with `seg`.
+    #[inline]
     pub fn acked(&mut self, ack: SeqNum, seg: &Segment) {
         if self.snd_una.is_none_or(|una| ack.is_after(una)) {
             self.snd_una = Some(ack);
@@ -441,6 +457,7 @@ impl Endpoint {
     }
 
     /// The endpoint acknowledged something after `span`.
+    #[inline]
     pub fn answered_within(&mut self, span: Span) {
         if span.as_nanos() < 0 {
             return;

@@ -41,6 +41,7 @@ impl Ranges {
     }
 
     /// Adds `start..end`; returns how many of its bytes are new.
+    #[inline]
     pub fn insert(&mut self, start: u64, end: u64) -> u64 {
         let start = start.max(self.floor);
         if start >= end {

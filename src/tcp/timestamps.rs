@@ -37,6 +37,7 @@ impl Timestamps {
     pub const NONE: Self = Self { first: None, value: None, echo: None, agreed: false, anchor: None, fastest: None };
 
     /// It sent `seg`; `peer` has sent so far what can be echoed.
+    #[inline]
     pub fn take(&mut self, seg: &Segment, peer: &Self) {
         let Some((value, echo)) = seg.options.timestamps else { return };
         self.first.get_or_insert((value, seg.ts));
@@ -62,6 +63,7 @@ impl Timestamps {
 
     /// Was `seg` made before the newest that the endpoint sent? One without a timestamp, where they were agreed on, has some other
     /// origin (RFC 7323 3.2). `None`: no timestamps tell.
+    #[inline]
     pub fn older(&self, seg: &Segment) -> Option<bool> {
         match (seg.options.timestamps, self.value) {
             (Some((value, _)), Some(newest)) => Some(SeqNum::new(newest).is_after(SeqNum::new(value))),
@@ -81,6 +83,7 @@ impl Timestamps {
     }
 
     /// It sent `seg` after `received` had passed the tap on its way to it.
+    #[inline]
     pub fn anchor(&mut self, seg: &Segment, received: Timestamp) {
         let Some((value, _)) = seg.options.timestamps else { return };
         if self.anchor.is_none_or(|(old, since)| received.since(since).as_nanos() > ticks_between(old, value)) {
@@ -116,6 +119,7 @@ impl Timestamps {
     }
 
     /// Would the endpoint throw `seg` away as too old (PAWS, RFC 7323 5.3)? It has shown a newer TS.Recent by echoing it.
+    #[inline]
     pub fn reject(&self, seg: &Segment) -> bool {
         match (seg.options.timestamps, self.echo) {
             (Some((value, _)), Some(recent)) => {

@@ -223,23 +223,31 @@ impl Usual {
         let has_data = u16::from(seg.payload_len > 0);
         own.flight = if own.snd_una == Some(next) { has_data } else { own.flight.saturating_add(has_data) };
         if takes_numbers {
-            own.advance(seg.seq, seg.end(), seg.ts);
+            own.append(seg);
             if self.proof_waits && self.closer != Some(side) {
                 (self.proof, self.proof_waits) = (Some(seg.end()), false);
             }
         }
         own.sent_a_packet(seg, peer);
         self.bare[at] = !takes_numbers;
-        if fin {
+        let acked = self.ends[side.peer().index()].fin_acked;
+        if fin || acked || self.unproved[at] {
+            self.take_meaning(side, seg, left_after);
+        }
+        self.ends[at].count(seg);
+        true
+    }
+
+    /// What a segment that is not plain says of both ends.
+    fn take_meaning(&mut self, side: Side, seg: &Segment, left_after: Option<Timestamp>) {
+        if seg.flags.has_all(Flags::FIN) {
             self.take_fin(side, seg, left_after);
         } else if self.ends[side.peer().index()].fin_acked {
             self.take_ack_of_fin(side, seg);
         }
-        if self.unproved[at] {
+        if self.unproved[side.index()] {
             self.prove(side, seg);
         }
-        self.ends[at].count(seg);
-        true
     }
 
     fn take_fin(&mut self, side: Side, seg: &Segment, left_after: Option<Timestamp>) {

@@ -1,8 +1,7 @@
 //! The block container: byte orders, sections, interfaces, clocks, the three packet blocks, drop counters.
 
 use super::build::{Bytes, Everything, read};
-use crate::capture::LinkType;
-use crate::time::Timestamp;
+use crate::capture::{LinkType, Timestamp};
 
 const ORDERS: [bool; 2] = [false, true];
 
