@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+pub mod duration;
+pub mod instant;
+
 /// Nanoseconds in a second.
 pub const NANOS_PER_SEC: i64 = 1_000_000_000;
 

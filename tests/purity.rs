@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// A module on the ground floor or above, and its floor; nothing imports from a higher one.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("time", 0),
     ("error", 0),
     ("capture", 1),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("conntrack", 2),
     ("metrics", 2),
     ("script", 2),
+    ("predicate", 1),
     ("tables", 3),
     ("report", 4),
     ("pipeline", 4),
@@ -24,7 +25,7 @@ const FLOORS: [(&str, u8); 14] = [
 ];
 
 /// Without files, sockets, threads, clocks, screens.
-const PURE: [&str; 6] = ["time", "tcp", "conntrack", "metrics", "decode", "script"];
+const PURE: [&str; 7] = ["time", "tcp", "conntrack", "metrics", "decode", "script", "predicate"];
 
 /// What the pure modules may not touch of the standard library; of `std::net`, the address types are plain values.
 const IMPURE: [&str; 7] = ["fs", "io", "thread", "time", "process", "env", "os"];
@@ -38,7 +39,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("serde", &["tables", "report"]),
     ("serde_json", &["tables", "report"]),
     ("etherparse", &["decode"]),
-    ("nom", &["decode", "capture"]),
+    ("nom", &["decode", "capture", "predicate"]),
     // `pcap` in capture/mod.rs is the module of that name.
     ("pcap", &["capture/live.rs", "capture/filter.rs", "capture/mod.rs"]),
     ("flate2", &["capture"]),

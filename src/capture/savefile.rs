@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::compression::Compression;
 use super::decompress;
 use super::error::{CaptureError, Problem};
-use super::info::{Info, Seen};
+use super::info::{Info, Interface, Seen};
 use super::pcap::{self as classic, Pcap};
 use super::pcapng::{self, Pcapng};
 use super::window::Window;
@@ -192,6 +192,15 @@ impl Savefile {
             Container::Pcap(pcap) => pcap.snaplen(),
             Container::Pcapng(pcapng) => pcapng.snaplen(),
         }
+    }
+
+    /// What the file says of the interface with the number that packets give; to be asked after one of its packets.
+    pub fn interface(&self, number: u32) -> Option<Interface> {
+        if let Container::Pcapng(pcapng) = &self.container {
+            return pcapng.described(number);
+        }
+        let decimals = if let Container::Pcap(pcap) = &self.container { pcap.decimals() } else { 9 };
+        Some(Interface { name: None, snaplen: self.snaplen(), decimals })
     }
 
     /// Bytes of the file as it lies on the disk that were read up to now.

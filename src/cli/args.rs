@@ -3,17 +3,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::{duration, instant};
+use super::instant;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::pipeline::period::Bound;
 use crate::report::Format;
 use crate::tables::schema::Table;
-use crate::time::Span;
+use crate::time::{Span, duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +23,7 @@ Examples:
   tcpdump -w - port 443 | finwait -         from standard input
   finwait list --where 'fin_retransmissions_server > 0' web.pcapng
   finwait show web.pcapng 12                the packets and states of connection 12
+  finwait extract --where 'closing == reset_by_server' -o resets.pcapng web.pcapng
   finwait live eth0 --duration 60s          watch an interface for a minute
 
 A file that is named like a command needs its folder: finwait ./report
@@ -38,6 +40,27 @@ const LONG_ABOUT: &str = "\
 finwait reads what a tap recorded of TCP connections and says what both endpoints went through: their RFC 9293 states, \
 how long handshakes took, which FINs had to come again and why, who sat in TIME_WAIT and for how long. Every guess says \
 that it is one, and every finding names the frames that prove it.";
+
+/// The language of `--where`; `predicate` has its grammar.
+const WHERE: &str = "\
+Only connections for which this holds, such as
+  closing == reset_by_server and handshake > 50ms and client in 10.0.0.0/8
+
+Columns are those of the connections table (finwait schema connections). _ns may be left away: handshake, connect, \
+close_wait_server. client and server are the endpoints: an address, or an address and port. duration is the time from the first \
+packet to the last.
+
+  ==  (or =)  !=  <  <=  >  >=     with a value, or another column of its kind: close_wait_client > close_wait_server
+  in, not in     a network, a range or several of them: client in 10.0.0.0/8, server in 2001:db8::/32,
+                 server_port in (80, 443, 8000..8999), closing in (fin, reset_by_server)
+  contains       a part of a text: history contains Rr;  ~ ignores case, and * is any text: first_file ~ web*.pcap
+  and  or  not  ( )     also &&  ||  !; not binds most, then and
+
+Values: 1500, 10k, 3M, 64Ki of packets and bytes; 250us, 50ms, 1.5s, 2m of time, a bare number is nanoseconds; times such as \
+2026-01-02T03:04, UTC or with an offset, their end may be missing; 10.0.0.1, 10.0.0.1:443, [2001:db8::1]:443; words and states in any \
+case, with - or _: time-wait; true, false, or nothing for true: not role_known; in quotes any text with blanks or brackets.
+
+Unknown compares as false with everything, also by != and not in; connect == null and connect != null ask for it.";
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]
@@ -100,6 +123,8 @@ pub enum Command {
     Show(ShowArgs),
     /// One line a connection
     List(ListArgs),
+    /// The packets of chosen connections, as they were captured
+    Extract(ExtractArgs),
     /// Every table and column: type, unit, meaning
     Schema(SchemaArgs),
     /// What can be captured on, and why not
@@ -278,10 +303,39 @@ pub struct ListArgs {
     #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
     pub captures: Vec<PathBuf>,
 
-    /// Only connections for which this holds: columns of the connections table, = != < <= > >=, and, or, not, ( ),
-    /// null: 'closing = reset_by_server and handshake_ns > 1s'
-    #[arg(long = "where", value_name = "EXPR")]
+    /// Only connections for which this holds: 'closing == reset_by_server and handshake > 50ms'; --help says more
+    #[arg(long = "where", value_name = "EXPR", long_help = WHERE)]
     pub condition: Option<String>,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub period: PeriodArgs,
+}
+
+/// `finwait extract`.
+#[derive(Debug, clap::Args)]
+pub struct ExtractArgs {
+    /// Captures, as for report; they are read twice
+    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    pub captures: Vec<PathBuf>,
+
+    /// Only connections for which this holds: 'client in 10.0.0.0/8 and not closing == fin'; --help says more
+    #[arg(long = "where", value_name = "EXPR", long_help = WHERE, required_unless_present = "conn")]
+    pub condition: Option<String>,
+
+    /// Only connections with these numbers, as `finwait list` and the tables give them: 1,5-9
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = conn_ids)]
+    pub conn: Vec<RangeInclusive<u64>>,
+
+    /// The file to write, always pcapng, or `-` for standard output. It appears when it is whole, in place of an older one. It has
+    /// every packet of the chosen connections and the ICMP errors about them, byte for byte, with their times, interfaces and
+    /// lengths, in the order of the captures; of a packet in fragments the last one only
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
 
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
@@ -335,6 +389,15 @@ fn time_wait(text: &str) -> Result<Span, String> {
         "macos" => Ok(Span::from_secs(30)),
         "rfc" => Ok(Span::from_secs(240)),
         _ => duration::parse(text).map_err(|_| "linux, windows, macos, rfc or a length of time such as 90s".to_owned()),
+    }
+}
+
+/// A connection's number, or two with a dash between them.
+fn conn_ids(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if 0 < first && first <= last => Ok(first..=last),
+        _ => Err("numbers of connections such as 1,5-9, from 1 on".to_owned()),
     }
 }
 
