@@ -42,25 +42,7 @@ how long handshakes took, which FINs had to come again and why, who sat in TIME_
 that it is one, and every finding names the frames that prove it.";
 
 /// The language of `--where`; `predicate` has its grammar.
-const WHERE: &str = "\
-Only connections for which this holds, such as
-  closing == reset_by_server and handshake > 50ms and client in 10.0.0.0/8
-
-Columns are those of the connections table (finwait schema connections). _ns may be left away: handshake, connect, \
-close_wait_server. client and server are the endpoints: an address, or an address and port. duration is the time from the first \
-packet to the last.
-
-  ==  (or =)  !=  <  <=  >  >=     with a value, or another column of its kind: close_wait_client > close_wait_server
-  in, not in     a network, a range or several of them: client in 10.0.0.0/8, server in 2001:db8::/32,
-                 server_port in (80, 443, 8000..8999), closing in (fin, reset_by_server)
-  contains       a part of a text: history contains Rr;  ~ ignores case, and * is any text: first_file ~ web*.pcap
-  and  or  not  ( )     also &&  ||  !; not binds most, then and
-
-Values: 1500, 10k, 3M, 64Ki of packets and bytes; 250us, 50ms, 1.5s, 2m of time, a bare number is nanoseconds; times such as \
-2026-01-02T03:04, UTC or with an offset, their end may be missing; 10.0.0.1, 10.0.0.1:443, [2001:db8::1]:443; words and states in any \
-case, with - or _: time-wait; true, false, or nothing for true: not role_known; in quotes any text with blanks or brackets.
-
-Unknown compares as false with everything, also by != and not in; connect == null and connect != null ask for it.";
+const WHERE: &str = include_str!("where.txt");
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]

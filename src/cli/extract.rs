@@ -72,19 +72,23 @@ pub fn run(args: &ExtractArgs, settings: &Settings) -> Result<Status, Error> {
     let copy = |out: &mut dyn Write| -> io::Result<Walked> {
         let mut copying = Copying::new(out, &opened)?;
         let mut failed = None;
-        let walked =
-            second::walk(again, &options, Chosen::new(chosen.choices), &interrupt, settings.progress, &mut |met| {
-                match copying.packet(met.file, met.packet) {
-                    Ok(()) => {
-                        tally.packets += 1;
-                        ControlFlow::Continue(())
-                    }
-                    Err(error) => {
-                        failed = Some(error);
-                        ControlFlow::Break(())
-                    }
+        let walked = second::walk(
+            again,
+            &options,
+            Chosen::new(chosen.choices).with_late_errors(),
+            &interrupt,
+            settings.progress,
+            &mut |met| match copying.packet(met.file, met.packet) {
+                Ok(()) => {
+                    tally.packets += 1;
+                    ControlFlow::Continue(())
                 }
-            });
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        );
         match failed {
             Some(error) => Err(error),
             None => copying.writer.finish(None).map(|_| walked),

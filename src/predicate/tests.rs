@@ -389,17 +389,17 @@ impl Meant {
         match self {
             Self::Test(text, _) => out.push_str(text),
             Self::Not(inner) => {
-                out.push_str(if out.len() % 2 == 0 { "not " } else { "!" });
+                out.push_str(if out.len().is_multiple_of(2) { "not " } else { "!" });
                 inner.write(out, 2);
             }
             Self::And(left, right) => {
                 left.write(out, 1);
-                out.push_str(if out.len() % 2 == 0 { " and " } else { "&&" });
+                out.push_str(if out.len().is_multiple_of(2) { " and " } else { "&&" });
                 right.write(out, 2);
             }
             Self::Or(left, right) => {
                 left.write(out, 0);
-                out.push_str(if out.len() % 2 == 0 { " or " } else { "||" });
+                out.push_str(if out.len().is_multiple_of(2) { " or " } else { "||" });
                 right.write(out, 1);
             }
         }
