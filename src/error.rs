@@ -17,6 +17,15 @@ pub enum Error {
     #[error("{0}")]
     Request(String),
 
+    /// A condition cannot be read.
+    #[error("{said}")]
+    Condition {
+        /// What is wrong with it.
+        said: String,
+        /// Lines that show where.
+        place: [String; 2],
+    },
+
     /// The report, or a part of it, cannot be written.
     #[error("{0}")]
     Output(String),

@@ -25,6 +25,8 @@ pub mod conntrack;
 
 pub mod metrics;
 
+pub mod predicate;
+
 pub mod script;
 
 #[cfg(feature = "full")]

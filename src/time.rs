@@ -3,6 +3,9 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+pub mod duration;
+pub mod instant;
+
 /// Nanoseconds in a second.
 pub const NANOS_PER_SEC: i64 = 1_000_000_000;
 

@@ -8,6 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+#[path = "cli/chosen.rs"]
+mod chosen;
+
 const TABLES: [&str; 11] = [
     "connections",
     "transitions",
@@ -477,7 +480,10 @@ fn list_prints_a_line_a_connection() {
 
     let run = desk.run(&["list", "--where", "client_port = 40001 and handshake_ns < 1s", "web.pcap"]);
     assert_eq!((lines(run.ends(0), ":40000"), lines(&run, ":40001")), (0, 1), "{}", run.stdout);
-    desk.run(&["list", "--where", "colour = red", "web.pcap"]).ends(2).says(&["colour"]);
+    let run = desk.run(&["list", "--where", "client_port > 1 and colour = red", "web.pcap"]);
+    let expected = "finwait: --where: no column named `colour`; `finwait schema connections` lists them\n  \
+                    client_port > 1 and colour = red\n                      ^^^^^^\n";
+    assert_eq!((run.ends(2).stderr.as_str(), run.stdout.as_str()), (expected, ""));
     assert!(!desk.path("reports").exists());
 }
 
@@ -594,7 +600,7 @@ fn the_program_explains_itself() {
     let version = desk.run(&["--version"]);
     assert_eq!(version.ends(0).stdout, format!("finwait {}\n", env!("CARGO_PKG_VERSION")));
     let help = desk.run(&["--help"]);
-    for part in ["report", "live", "show", "list", "schema", "interfaces", "Examples:", "Exit status:"] {
+    for part in ["report", "live", "show", "list", "extract", "schema", "interfaces", "Examples:", "Exit status:"] {
         assert!(help.ends(0).stdout.contains(part), "{part}");
     }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// A module on the ground floor or above, and its floor; nothing imports from a higher one.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 17] = [
     ("time", 0),
     ("error", 0),
     ("capture", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("conntrack", 2),
     ("metrics", 2),
     ("script", 2),
+    ("predicate", 1),
     ("tables", 3),
     ("report", 4),
     ("pipeline", 4),
@@ -26,7 +27,7 @@ const FLOORS: [(&str, u8); 16] = [
 ];
 
 /// Without files, sockets, threads, clocks, screens.
-const PURE: [&str; 8] = ["time", "tcp", "names", "streams", "conntrack", "metrics", "decode", "script"];
+const PURE: [&str; 9] = ["time", "tcp", "names", "streams", "conntrack", "metrics", "decode", "script", "predicate"];
 
 /// What the pure modules may not touch of the standard library; of `std::net`, the address types are plain values.
 const IMPURE: [&str; 7] = ["fs", "io", "thread", "time", "process", "env", "os"];
@@ -40,7 +41,7 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("serde", &["tables", "report"]),
     ("serde_json", &["tables", "report"]),
     ("etherparse", &["decode"]),
-    ("nom", &["decode", "capture", "names"]),
+    ("nom", &["decode", "capture", "names", "predicate"]),
     ("httparse", &["names"]),
     // `pcap` in capture/mod.rs is the module of that name.
     ("pcap", &["capture/live.rs", "capture/filter.rs", "capture/mod.rs"]),

@@ -9,7 +9,7 @@ use finwait::conntrack::ended::{Ended, Teller};
 use finwait::conntrack::flow::key_of;
 use finwait::conntrack::tracker::Tracker;
 use finwait::metrics::rows::ConnectionReport;
-use finwait::tcp::segment::{Addressed, Flags, FrameId, HostPort, Options, Segment, Undelivered};
+use finwait::tcp::segment::{Addressed, Flags, FrameId, HostPort, Options, Segment, Undelivered, Why};
 use finwait::tcp::seq::SeqNum;
 use finwait::time::{Span, Timestamp};
 
@@ -134,8 +134,11 @@ pub fn events(input: &mut Bytes<'_>) -> Vec<Event> {
         }
         if first & who::UNDELIVERED != 0 {
             let seq = SeqNum::new(talk.of(src, dst).seq.wrapping_sub(input.number() as u32));
-            let unreachable = first & who::ALONE == 0;
-            events.push(Event::Undelivered(Undelivered { ts, frame, src, dst, seq, unreachable }));
+            let why = match first & who::ALONE {
+                0 => Why::Unreachable { what: None },
+                _ => Why::TooBig { mtu: Some(1_280) },
+            };
+            events.push(Event::Undelivered(Undelivered { ts, frame, src, dst, seq, from: dst.ip, why }));
         } else {
             let addressed =
                 Addressed { src, dst, vlan: None, tunnel: None, segment: segment(input, &mut talk, [src, dst]) };

@@ -3,7 +3,21 @@
 use super::{LinkType, Packet};
 use machine::Program;
 
+#[cfg(feature = "live")]
 mod machine;
+
+/// Without libpcap nothing compiles.
+#[cfg(not(feature = "live"))]
+mod machine {
+    #[derive(Clone, Debug)]
+    pub(super) enum Program {}
+
+    impl Program {
+        pub(super) fn passes(&self, _data: &[u8], _wire_len: u32) -> bool {
+            match *self {}
+        }
+    }
+}
 
 /// A filter expression, as tcpdump takes it, compiled once for each link type that it meets. A packet of a link type that it
 /// does not fit does not pass.

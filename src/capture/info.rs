@@ -6,6 +6,17 @@ use super::window::{Found, Window};
 use super::{LinkType, Packet};
 use crate::time::Timestamp;
 
+/// What a capture says of an interface that packets came in on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Interface {
+    /// Its name, such as `eth0`.
+    pub name: Option<String>,
+    /// The most bytes of a packet that it kept; `None` when unlimited or not told.
+    pub snaplen: Option<u32>,
+    /// Decimal places of a second that its times have: 9 for nanoseconds, which is also the most that is kept.
+    pub decimals: u8,
+}
+
 /// What is known of one source; the fields are those of the report's list of captures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {

@@ -167,6 +167,11 @@ impl Pcap {
         Box::new(Problem::LongRecord { record, place: window.place(), claimed: captured.into(), most })
     }
 
+    /// Decimal places of a second in its times.
+    pub(super) const fn decimals(&self) -> u8 {
+        if self.tick == 1 { 9 } else { 6 }
+    }
+
     /// What distinguishes the variant, for [`super::Info::format`].
     pub(super) fn detail(&self) -> Option<&'static str> {
         match self.flavour {

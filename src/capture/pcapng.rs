@@ -13,6 +13,7 @@ use nom::number::complete::u16;
 use self::interface::Interface;
 use super::error::{Problem, grouped};
 use super::foreign::LOOKED_AT;
+use super::info::Interface as Described;
 use super::window::{Found, Window};
 use super::words::{Parsed, word, words};
 
@@ -287,6 +288,12 @@ impl Pcapng {
     pub(super) fn drops(&self) -> Option<u64> {
         let told = self.interfaces.iter().filter_map(Interface::drops).chain(self.drops_before);
         told.reduce(u64::saturating_add)
+    }
+
+    /// What interface `number` of the present section says of itself.
+    pub(super) fn described(&self, number: u32) -> Option<Described> {
+        let place = number.checked_sub(self.base)?;
+        self.interfaces.get(place as usize).map(Interface::described)
     }
 
     /// The most bytes of a packet that any interface kept; `None` when one is unlimited or none is described.

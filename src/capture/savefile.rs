@@ -10,7 +10,7 @@ use super::compression::Compression;
 use super::decompress;
 use super::error::{CaptureError, Problem};
 use super::foreign::LOOKED_AT;
-use super::info::{Info, Seen};
+use super::info::{Info, Interface, Seen};
 use super::pcap::{self as classic, Pcap};
 use super::pcapng::{self, Pcapng};
 use super::snoop::{self, Snoop};
@@ -232,6 +232,15 @@ impl Savefile {
             Container::Pcapng(pcapng) => pcapng.snaplen(),
             Container::Snoop(_) => None,
         }
+    }
+
+    /// What the file says of the interface with the number that packets give; to be asked after one of its packets.
+    pub fn interface(&self, number: u32) -> Option<Interface> {
+        if let Container::Pcapng(pcapng) = &self.container {
+            return pcapng.described(number);
+        }
+        let decimals = if let Container::Pcap(pcap) = &self.container { pcap.decimals() } else { 9 };
+        Some(Interface { name: None, snaplen: self.snaplen(), decimals })
     }
 
     /// Bytes of the file as it lies on the disk that were read up to now.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::info::Interface as Described;
 use super::{LinkType, Packet};
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -27,7 +28,10 @@ pub struct TapCounters {
 /// what lay in buffers.
 pub struct PcapngWriter<W: Write> {
     out: W,
-    interfaces: Vec<(LinkType, u32)>,
+    /// Decimal places of a second of each interface that is described.
+    interfaces: Vec<u8>,
+    /// Those that packets of a tap brought with them: link type, snap length, number.
+    met: Vec<(LinkType, u32, usize)>,
     last_ts: u64,
     block: Vec<u8>,
 }
@@ -38,7 +42,7 @@ impl<W: Write> PcapngWriter<W> {
     /// # Errors
     /// Those of `out`.
     pub fn new(out: W) -> io::Result<Self> {
-        let mut writer = Self { out, interfaces: Vec::new(), last_ts: 0, block: Vec::new() };
+        let mut writer = Self { out, interfaces: Vec::new(), met: Vec::new(), last_ts: 0, block: Vec::new() };
         let program = concat!("finwait ", env!("CARGO_PKG_VERSION"));
         writer.put(SECTION, |block| {
             block.extend(BYTE_ORDER_MAGIC.to_le_bytes());
@@ -59,17 +63,33 @@ impl<W: Write> PcapngWriter<W> {
     /// # Errors
     /// Those of `out`, and `InvalidInput` for a packet longer than a block can be.
     pub fn write(&mut self, packet: &Packet<'_>, snaplen: u32) -> io::Result<()> {
-        let captured = u32::try_from(packet.data.len()).ok().filter(|len| *len < u32::MAX - 64);
-        let captured = captured.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "packet too long"))?;
-        let key = (packet.link, snaplen);
-        let interface = match self.interfaces.iter().position(|known| *known == key) {
-            Some(index) => index,
-            None => self.describe(key)?,
+        let known = self.met.iter().find(|(link, length, _)| (*link, *length) == (packet.link, snaplen));
+        let interface = match known {
+            Some((.., number)) => *number,
+            None => {
+                let interface = Described { name: None, snaplen: (snaplen > 0).then_some(snaplen), decimals: 9 };
+                let number = self.describe(packet.link, &interface)?;
+                self.met.push((packet.link, snaplen, number));
+                number
+            }
         };
+        self.write_on(packet, interface)
+    }
+
+    /// Writes one packet of an interface that [`describe`](Self::describe) numbered; as [`write`](Self::write). Below the
+    /// interface's decimal places its time is cut.
+    ///
+    /// # Errors
+    /// As `write`, and `InvalidInput` for an interface that was not described.
+    pub fn write_on(&mut self, packet: &Packet<'_>, interface: usize) -> io::Result<()> {
+        let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+        let captured = u32::try_from(packet.data.len()).ok().filter(|len| *len < u32::MAX - 64);
+        let captured = captured.ok_or_else(|| refused("packet too long"))?;
+        let ticks = self.ticks(interface).ok_or_else(|| refused("unknown interface"))?;
         if let Some(ts) = packet.ts {
             self.last_ts = u64::try_from(ts.as_nanos()).unwrap_or(0);
         }
-        let ts = self.last_ts;
+        let ts = self.last_ts / ticks;
         self.put(ENHANCED_PACKET, |block| {
             block.extend((interface as u32).to_le_bytes());
             put_time(block, ts);
@@ -77,6 +97,12 @@ impl<W: Write> PcapngWriter<W> {
             block.extend(packet.wire_len.to_le_bytes());
             block.extend(packet.data);
         })
+    }
+
+    /// Nanoseconds in a tick of an interface's clock.
+    fn ticks(&self, interface: usize) -> Option<u64> {
+        let decimals = *self.interfaces.get(interface)?;
+        Some(10_u64.pow(9 - u32::from(decimals.min(9))))
     }
 
     /// Writes what the tap says of itself, flushes, and gives `out` back. The counters are those of the whole capture, so
@@ -88,7 +114,7 @@ impl<W: Write> PcapngWriter<W> {
         if let Some(counters) = counters
             && !self.interfaces.is_empty()
         {
-            let ts = self.last_ts;
+            let ts = self.last_ts / self.ticks(0).unwrap_or(1);
             self.put(STATISTICS, |block| {
                 block.extend(0_u32.to_le_bytes());
                 put_time(block, ts);
@@ -102,15 +128,23 @@ impl<W: Write> PcapngWriter<W> {
         Ok(self.out)
     }
 
-    fn describe(&mut self, (link, snaplen): (LinkType, u32)) -> io::Result<usize> {
+    /// Describes an interface whose packets begin with `link`, and gives it its number.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn describe(&mut self, link: LinkType, interface: &Described) -> io::Result<usize> {
+        let decimals = interface.decimals.min(9);
         self.put(INTERFACE, |block| {
             block.extend(link.0.to_le_bytes());
             block.extend(0_u16.to_le_bytes());
-            block.extend(snaplen.to_le_bytes());
-            put_option(block, 9, &[9]);
+            block.extend(interface.snaplen.unwrap_or(0).to_le_bytes());
+            if let Some(name) = interface.name.as_deref().filter(|name| u16::try_from(name.len()).is_ok()) {
+                put_option(block, 2, name.as_bytes());
+            }
+            put_option(block, 9, &[decimals]);
             put_option(block, 0, &[]);
         })?;
-        self.interfaces.push((link, snaplen));
+        self.interfaces.push(decimals);
         Ok(self.interfaces.len() - 1)
     }
 

@@ -3,19 +3,20 @@
 
 use std::ffi::{OsStr, OsString};
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::{duration, instant, size};
+use super::{instant, size};
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::pipeline::period::Bound;
 use crate::report::Format;
 use crate::tables::schema::Table;
 use crate::tcp::state::Side;
-use crate::time::Span;
+use crate::time::{Span, duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,7 @@ Examples:
   finwait show web.pcapng 12                the packets and states of connection 12
   finwait follow web.pcapng 12 --side server >12.bin
                                             the bytes that its server sent
+  finwait extract --where 'closing == reset_by_server' -o resets.pcapng web.pcapng
   finwait live eth0 --duration 60s          watch an interface for a minute
 
 A file that is named like a command needs its folder: finwait ./report
@@ -43,6 +45,9 @@ const LONG_ABOUT: &str = "\
 finwait reads what a tap recorded of TCP connections and says what both endpoints went through: their RFC 9293 states, \
 how long handshakes took, which FINs had to come again and why, who sat in TIME_WAIT and for how long. Every guess says \
 that it is one, and every finding names the frames that prove it.";
+
+/// The language of `--where`; `predicate` has its grammar.
+const WHERE: &str = include_str!("where.txt");
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]
@@ -107,6 +112,8 @@ pub enum Command {
     List(ListArgs),
     /// The bytes inside a connection, in order; or every stream into a file of its own
     Follow(FollowArgs),
+    /// The packets of chosen connections, as they were captured
+    Extract(ExtractArgs),
     /// Every table and column: type, unit, meaning
     Schema(SchemaArgs),
     /// What can be captured on, and why not
@@ -298,9 +305,8 @@ pub struct ListArgs {
     #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::AnyPath)]
     pub captures: Vec<PathBuf>,
 
-    /// Only connections for which this holds: columns of the connections table, = != < <= > >=, and, or, not, ( ),
-    /// null: 'closing = reset_by_server and handshake_ns > 1s'
-    #[arg(long = "where", value_name = "EXPR")]
+    /// Only connections for which this holds: 'closing == reset_by_server and handshake > 50ms'; --help says more
+    #[arg(long = "where", value_name = "EXPR", long_help = WHERE)]
     pub condition: Option<String>,
 
     #[allow(missing_docs)] // says it itself
@@ -336,8 +342,38 @@ pub struct FollowArgs {
     pub gaps: Option<Gaps>,
 
     /// With --all, only connections for which this holds; see list
-    #[arg(long = "where", value_name = "EXPR", requires = "all")]
+    #[arg(long = "where", value_name = "EXPR", requires = "all", long_help = WHERE)]
     pub condition: Option<String>,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+
+    #[allow(missing_docs)] // says it itself
+    #[command(flatten)]
+    pub period: PeriodArgs,
+}
+
+/// `finwait extract`.
+#[derive(Debug, clap::Args)]
+pub struct ExtractArgs {
+    /// Captures, as for report; they are read twice
+    #[arg(required = true, value_name = "CAPTURE", value_hint = ValueHint::FilePath)]
+    pub captures: Vec<PathBuf>,
+
+    /// Only connections for which this holds: 'client in 10.0.0.0/8 and not closing == fin'; --help says more
+    #[arg(long = "where", value_name = "EXPR", long_help = WHERE, required_unless_present = "conn")]
+    pub condition: Option<String>,
+
+    /// Only connections with these numbers, as `finwait list` and the tables give them: 1,5-9
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = conn_ids)]
+    pub conn: Vec<RangeInclusive<u64>>,
+
+    /// The file to write, always pcapng, or `-` for standard output. It appears when it is whole, in place of an older one. It has
+    /// every packet of the chosen connections and the ICMP errors about them, byte for byte, with their times, interfaces and
+    /// lengths, in the order of the captures; of a packet in fragments the last one only
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
 
     #[allow(missing_docs)] // says it itself
     #[command(flatten)]
@@ -438,6 +474,15 @@ fn time_wait(text: &str) -> Result<Span, String> {
         "macos" => Ok(Span::from_secs(30)),
         "rfc" => Ok(Span::from_secs(240)),
         _ => duration::parse(text).map_err(|_| "linux, windows, macos, rfc or a length of time such as 90s".to_owned()),
+    }
+}
+
+/// A connection's number, or two with a dash between them.
+fn conn_ids(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if 0 < first && first <= last => Ok(first..=last),
+        _ => Err("numbers of connections such as 1,5-9, from 1 on".to_owned()),
     }
 }
 

@@ -44,6 +44,13 @@ pub fn say(message: impl Display) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
+/// Says one line on standard error, and below it lines that show what it speaks of.
+pub fn say_and_show(message: impl Display, below: &[String]) {
+    say(message);
+    let lines: String = below.iter().map(|line| format!("  {}\n", one_line(line))).collect();
+    let _ = io::stderr().lock().write_all(lines.as_bytes());
+}
+
 /// What Ctrl-C says when one more would end the program.
 pub fn last_warning() {
     say("still at work on what was read; Ctrl-C once more ends it without a report");

@@ -2,7 +2,6 @@
 
 pub mod args;
 pub mod console;
-pub mod duration;
 mod instant;
 pub mod settings;
 pub mod size;
@@ -10,6 +9,7 @@ pub mod status;
 
 mod completions;
 mod condition;
+mod extract;
 mod follow;
 mod interfaces;
 mod list;
@@ -34,13 +34,17 @@ pub fn run(command: &Command, settings: &Settings) -> Status {
         Command::Show(args) => show::run(args, settings),
         Command::List(args) => list::run(args, settings),
         Command::Follow(args) => follow::run(args, settings),
+        Command::Extract(args) => extract::run(args, settings),
         Command::Schema(args) => schema::run(args),
         Command::Interfaces => interfaces::run(),
         Command::Completions { shell } => completions::completions(*shell),
         Command::Man { dir } => completions::man(dir.as_deref()),
     };
     outcome.unwrap_or_else(|error: Error| {
-        console::say(&error);
+        match &error {
+            Error::Condition { said, place } => console::say_and_show(said, place),
+            _ => console::say(&error),
+        }
         Status::Nothing
     })
 }

@@ -122,11 +122,8 @@ impl<S: Sink + 'static> Engine<S> {
     ///
     /// When the system gives no thread.
     pub fn start(options: Options, sink: S, stream: bool) -> io::Result<Self> {
-        let config = Config {
-            time_wait: options.time_wait,
-            ignore_vlan: options.ignore_vlan,
-            ..Config::within(options.memory)
-        };
+        let config =
+            Config { time_wait: options.time_wait, ignore_vlan: options.ignore_vlan, ..Config::within(options.memory) };
         let shards = Shards::start(options.threads, &config, sink, stream)?;
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;

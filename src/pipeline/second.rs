@@ -77,6 +77,7 @@ pub struct Chosen {
     /// By 4-tuple, then by when they began.
     choices: Vec<Choice>,
     turns: HashMap<FlowKey, Turn>,
+    late_errors: bool,
 }
 
 /// What one chosen connection takes in memory, in bytes, with room for the table to grow.
@@ -92,7 +93,13 @@ impl Chosen {
             let turn = turns.entry(choice.key()).or_insert(Turn { next: place, end: place, inside: false });
             turn.end = place + 1;
         }
-        Self { choices, turns }
+        Self { choices, turns, late_errors: false }
+    }
+
+    /// ICMP errors are met after the last segment, too, until the next chosen connection of the 4-tuple begins. So the walk goes to
+    /// the captures' end.
+    pub fn with_late_errors(self) -> Self {
+        Self { late_errors: true, ..self }
     }
 
     /// How many there are.
@@ -112,8 +119,13 @@ impl Chosen {
 
     /// The connection that a packet between these ends belongs to now, if it is one of them.
     fn open(&self, src: HostPort, dst: HostPort) -> Option<&Choice> {
-        let turn = self.turns.get(&FlowKey::new(src, dst).0).filter(|turn| turn.inside)?;
-        self.choices.get(turn.next)
+        let key = FlowKey::new(src, dst).0;
+        let turn = self.turns.get(&key)?;
+        if turn.inside {
+            return self.choices.get(turn.next);
+        }
+        let ended = turn.next.checked_sub(1).filter(|_| self.late_errors)?;
+        self.choices.get(ended).filter(|choice| choice.key() == key)
     }
 
     /// The connection that the segment in `frame` belongs to, and whether it is its last.
@@ -191,7 +203,9 @@ pub fn walk(
     decoder.verify_checksums = options.verify_checksums;
     let (mut clocks, mut ordinal) = (Clocks::default(), 0_u64);
     let (mut period, mut bpf) = (options.period, options.bpf.clone());
-    let (mut missing, mut flow) = (chosen.len(), ControlFlow::Continue(()));
+    // One that never comes keeps the walk going.
+    let mut missing = chosen.len() + usize::from(chosen.late_errors && !chosen.is_empty());
+    let mut flow = ControlFlow::Continue(());
     let patience = interrupt.count();
     loop {
         if missing == 0 {
@@ -372,6 +386,21 @@ mod tests {
 
     fn frame(number: u64) -> FrameId {
         FrameId::new(0, number)
+    }
+
+    #[test]
+    fn a_late_icmp_error_belongs_to_what_ended_last() {
+        let choices = || [choice(1, (1, 80), (frame(2), frame(2))), choice(3, (1, 80), (frame(7), frame(9)))];
+        let mut chosen = Chosen::new(choices()).with_late_errors();
+        let open = |chosen: &Chosen, port| chosen.open(end(1), end(port)).map(|choice| choice.conn_id);
+        assert_eq!(open(&chosen, 80), None);
+        assert!(chosen.take(end(1), end(80), frame(2)).is_some());
+        assert_eq!((open(&chosen, 80), open(&chosen, 81)), (Some(1), None));
+        assert!(chosen.take(end(1), end(80), frame(7)).is_some());
+        assert_eq!(open(&chosen, 80), Some(3));
+        let mut strict = Chosen::new(choices());
+        assert!(strict.take(end(1), end(80), frame(2)).is_some());
+        assert_eq!(open(&strict, 80), None);
     }
 
     #[test]

@@ -6,14 +6,19 @@ use nom::number::Endianness;
 use nom::number::complete::{i64, u16, u32, u64};
 
 use crate::capture::LinkType;
+use crate::capture::info::Interface as Described;
 use crate::capture::words::Parsed;
 use crate::time::{NANOS_PER_SEC, Timestamp};
 
+const IF_NAME: u16 = 2;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 const ISB_IFDROP: u16 = 5;
 const ISB_OSDROP: u16 = 7;
 const EPB_DROPCOUNT: u16 = 4;
+
+/// Bytes of an interface's name that are kept.
+const LONGEST_NAME: usize = 256;
 
 /// What the section knows of an interface.
 #[derive(Debug)]
@@ -22,6 +27,7 @@ pub(super) struct Interface {
     /// `None` is unlimited.
     pub snaplen: Option<u32>,
     pub clock: Clock,
+    name: Option<Box<str>>,
     /// The last statistics: drops for want of resources in the interface, and in the system.
     dropped_by_interface: Option<u64>,
     dropped_by_system: Option<u64>,
@@ -37,9 +43,13 @@ impl Interface {
             return Err("too short for an interface's description".to_owned());
         };
         let mut clock = Clock { unit: Unit::Nanos(1_000), offset: 0 };
+        let mut name = None;
         for option in options(order, rest) {
             match option {
                 None => return Err("an option of the interface runs beyond the block".to_owned()),
+                Some((IF_NAME, value)) if value.len() <= LONGEST_NAME => {
+                    name = std::str::from_utf8(value).ok().map(Box::from);
+                }
                 Some((IF_TSRESOL, [exponent])) => clock.unit = Unit::from_exponent(*exponent),
                 Some((IF_TSOFFSET, value @ [_, _, _, _, _, _, _, _])) => {
                     let seconds: Parsed<'_, _> = i64(order).parse(value);
@@ -56,10 +66,20 @@ impl Interface {
             link: LinkType(link),
             snaplen: (snaplen > 0).then_some(snaplen),
             clock,
+            name,
             dropped_by_interface: None,
             dropped_by_system: None,
             dropped_between_packets: None,
         })
+    }
+
+    /// What it says of itself.
+    pub(super) fn described(&self) -> Described {
+        let decimals = match self.clock.unit {
+            Unit::Nanos(nanos) => 9 - u8::try_from(nanos.ilog10()).unwrap_or(9),
+            Unit::PerNano(_) | Unit::Binary(_) => 9,
+        };
+        Described { name: self.name.as_deref().map(str::to_owned), snaplen: self.snaplen, decimals }
     }
 
     /// From the options of a statistics block. A later block replaces an earlier one's counters.

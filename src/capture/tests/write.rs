@@ -1,8 +1,9 @@
 //! What the writer writes, our reader reads.
 
 use super::build::{Kept, read};
+use crate::capture::info::Interface;
 use crate::capture::write::{PcapngWriter, TapCounters};
-use crate::capture::{LinkType, Packet};
+use crate::capture::{LinkType, Packet, Savefile};
 use crate::time::Timestamp;
 
 fn packet(nanos: i64, number: u64, link: LinkType, data: &[u8]) -> Packet<'_> {
@@ -44,4 +45,23 @@ fn a_file_without_packets_is_sound() {
     let (read, info) =
         read(PcapngWriter::new(Vec::new()).unwrap().finish(Some(TapCounters::default())).unwrap()).sound();
     assert_eq!((read.len(), info.drops), (0, None));
+}
+
+#[test]
+fn interfaces_keep_their_names_snap_lengths_and_clocks() {
+    let described = |name: &str, decimals| Interface { name: Some(name.to_owned()), snaplen: Some(96), decimals };
+    let mut writer = PcapngWriter::new(Vec::new()).unwrap();
+    let slow = writer.describe(LinkType::ETHERNET, &described("eth0", 6)).unwrap();
+    let fast = writer.describe(LinkType::RAW, &described("tun0", 9)).unwrap();
+    writer.write_on(&packet(1_700_000_000_123_456_789, 1, LinkType::ETHERNET, b"a"), slow).unwrap();
+    writer.write_on(&packet(1_700_000_000_123_456_789, 2, LinkType::RAW, b"b"), fast).unwrap();
+    assert!(writer.write_on(&packet(0, 3, LinkType::RAW, b"c"), 2).is_err());
+    let bytes = writer.finish(None).unwrap();
+    let mut savefile = Savefile::from_reader("a", std::io::Cursor::new(bytes)).unwrap();
+    let times: Vec<_> =
+        std::iter::from_fn(|| savefile.next().unwrap().map(|packet| packet.ts.unwrap().as_nanos())).collect();
+    assert_eq!(times, [1_700_000_000_123_456_000, 1_700_000_000_123_456_789]);
+    assert_eq!(savefile.interface(0), Some(described("eth0", 6)));
+    assert_eq!(savefile.interface(1), Some(described("tun0", 9)));
+    assert_eq!(savefile.interface(2), None);
 }

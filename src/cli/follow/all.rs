@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::super::args::{FollowArgs, Gaps};
+use super::super::condition::Condition;
 use super::super::settings::Settings;
 use super::super::spool::Twice;
 use super::super::status::Status;
-use super::super::{console, list, outcome};
+use super::super::{console, outcome};
 use super::folder::{Folder, Output};
 use crate::capture::error::grouped;
 use crate::error::Error;
@@ -31,7 +32,7 @@ const CONNECTION_BYTES: u64 = 2 << 10;
 const SIDE_BYTES: u64 = 16 << 20;
 
 pub(super) fn run(args: &FollowArgs, dir: &Path, settings: &Settings) -> Result<Status, Error> {
-    let condition = args.condition.as_deref().map(list::parse).transpose()?;
+    let condition = args.condition.as_deref().map(Condition::parse).transpose()?;
     let options = outcome::options_in(&args.analysis, &args.period)?;
     let interrupt = Interrupt::listen(console::last_warning);
     let captures = Twice::of(&args.inputs)?;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &FollowArgs, dir: &Path, settings: &Settings) -> Result<
     let mut folder = Folder::open(dir)?;
     let most = usize::try_from(args.analysis.memory / 2 / CONNECTION_BYTES).unwrap_or(usize::MAX);
     let choosing = Choosing::new(most, move |row: &ConnectionRow| {
-        condition.as_ref().is_none_or(|condition| condition.holds(|name| list::value(row, name, &files)))
+        condition.as_ref().is_none_or(|condition| condition.holds(row, &files))
     });
     let finished = offline::run(inputs, options.clone(), choosing, &interrupt, settings.progress)?;
     let status = outcome::judge(&finished.summary, &captures.all_named(&finished.stopped), "; streams written")?;

@@ -1,6 +1,6 @@
 //! Lengths of time as a person types them: `60s`, `1.5 h` without the space, `250ms`; a bare number is seconds.
 
-use crate::time::Span;
+use super::Span;
 
 /// Units and their nanoseconds, those whose name ends another's name after it.
 const UNITS: [(&str, f64); 10] = [
@@ -25,6 +25,18 @@ const LONGEST_NS: f64 = 100.0 * 365.25 * 86_400e9;
 ///
 /// A sentence for the user: not a number, an unknown unit, nothing or less, more than a hundred years.
 pub fn parse(text: &str) -> Result<Span, String> {
+    match parse_any(text)? {
+        Span::ZERO => Err("must be longer than nothing".to_owned()),
+        span => Ok(span),
+    }
+}
+
+/// The same, and nothing, too.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_any(text: &str) -> Result<Span, String> {
     let (number, unit_ns) =
         UNITS.iter().find_map(|&(unit, ns)| text.strip_suffix(unit).map(|number| (number, ns))).unwrap_or((text, 1e9));
     // `f64` also reads `inf`, `nan` and `1e9`; a length of time is digits with at most one point.
@@ -34,9 +46,6 @@ pub fn parse(text: &str) -> Result<Span, String> {
         _ => return Err("a length of time is a number and a unit: 500ms, 60s, 5m, 1.5h (no unit: seconds)".to_owned()),
     };
     let nanos = (value * unit_ns).round();
-    if nanos < 1.0 {
-        return Err("must be longer than nothing".to_owned());
-    }
     if nanos > LONGEST_NS {
         return Err("longer than a hundred years".to_owned());
     }
