@@ -200,6 +200,22 @@ fn each_connection_has_its_own_name_for_any_number_of_threads() {
 }
 
 #[test]
+fn no_name_is_lost_where_batches_of_segments_end() {
+    let mut tape = Tape::default();
+    for port in 1..=700 {
+        let mut talk = tape.open([port, 80], 5);
+        // An odd number of segments each, so that every one of them is some batch's last.
+        tape.say(&mut talk, 0, format!("GET / HTTP/1.1\r\nHost: {port}.example\r\n\r\n").as_bytes());
+        tape.say(&mut talk, 1, b"HTTP/1.1 200 OK\r\n\r\n");
+    }
+    let capture = tape.file(65_535);
+    let expected: Vec<_> = (1..=700).map(|port| format!("http|{port}.example|||80")).collect();
+    for threads in [1, 2, 4, 7] {
+        assert_eq!(table(&capture, threads, "connections", &NAMES), expected, "{threads} threads");
+    }
+}
+
+#[test]
 fn the_protocol_is_the_chosen_one_or_those_offered() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("a.pcap"), everything().file(65_535)).unwrap();

@@ -181,10 +181,8 @@ impl<S: Sink + 'static> Shards<S> {
             Front::Threads(shards) => {
                 let mut marks = self.marks.drain(..).peekable();
                 for addressed in &self.batch {
-                    route(shards, addressed.src, addressed.dst, Item::Segment(*addressed));
-                    if let Some(mark) = marks.next_if(|mark| mark.ordinal == addressed.segment.ordinal) {
-                        route(shards, addressed.src, addressed.dst, Item::Mark(mark));
-                    }
+                    let mark = marks.next_if(|mark| mark.ordinal == addressed.segment.ordinal);
+                    route(shards, addressed.src, addressed.dst, Item::Segment(*addressed), mark);
                 }
             }
         }
@@ -197,7 +195,7 @@ impl<S: Sink + 'static> Shards<S> {
         self.pass_on();
         match &mut self.front {
             Front::Here(tracker) => tracker.undelivered(icmp),
-            Front::Threads(shards) => route(shards, icmp.src, icmp.dst, Item::Undelivered(*icmp)),
+            Front::Threads(shards) => route(shards, icmp.src, icmp.dst, Item::Undelivered(*icmp), None),
         }
     }
 
@@ -282,12 +280,14 @@ fn join<T>(thread: JoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
-fn route(shards: &mut [Shard], src: HostPort, dst: HostPort, item: Item) {
+/// A segment and its mark go together: the table looks for each mark's segment in the same batch.
+fn route(shards: &mut [Shard], src: HostPort, dst: HostPort, item: Item, mark: Option<Mark>) {
     let hash = FlowKey::new(src, dst).0.flow_hash();
     // The remainder is below the number of shards, which fits a usize.
     let index = (hash % shards.len().max(1) as u64) as usize;
     if let Some(shard) = shards.get_mut(index) {
         shard.filling.push(item);
+        shard.filling.extend(mark.map(Item::Mark));
         if shard.filling.len() >= BATCH {
             shard.hand_over();
         }
