@@ -317,14 +317,16 @@ impl Tracker {
     #[inline]
     fn feed_known(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
         let seg = &addressed.segment;
-        if seg.flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
-            self.look_at(number, seg.ts);
-        }
-        if seg.flags.is_bare_syn()
-            && self.is_elsewhere(number, addressed, wanted)
-            && self.begin_apart(number, addressed, wanted)
-        {
-            return;
+        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            if seg.flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
+                self.look_at(number, seg.ts);
+            }
+            if seg.flags.is_bare_syn()
+                && self.is_elsewhere(number, addressed, wanted)
+                && self.begin_apart(number, addressed, wanted)
+            {
+                return;
+            }
         }
         if !self.append(number, seg, wanted.down) {
             self.unpack(number);
