@@ -114,7 +114,7 @@ pub fn ends(first: u8) -> [HostPort; 2] {
         0 => IpAddr::from(Ipv4Addr::new(10, 0, 0, last)),
         _ => IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into())),
     };
-    let client = HostPort::new(ip(1), 40_000 + u16::from(first / who::PORT & 3));
+    let client = HostPort::new(ip(1), 40_000 + u16::from((first / who::PORT) & 3));
     let server = if first & who::ALONE == 0 { HostPort::new(ip(2), 80) } else { client };
     if first & who::SERVER == 0 { [client, server] } else { [server, client] }
 }

@@ -135,7 +135,7 @@ pub fn run(bytes: &[u8]) {
             (given(has::SEQ).clamp(-(1 << 40), 1 << 40), given(has::ACK).clamp(-(1 << 40), 1 << 40));
         let window = 1_000_u16.wrapping_add(given(has::WINDOW) as u16);
         let cut = given(has::CUT).unsigned_abs().min(1 << 20) as u32;
-        ts = ts.plus(Span::from_millis([0, 1, 100, 2_000][usize::from(fields / has::TIME & 3)]));
+        ts = ts.plus(Span::from_millis([0, 1, 100, 2_000][usize::from((fields / has::TIME) & 3)]));
         let side = if what & head::SERVER == 0 { Side::Client } else { Side::Server };
         let length = input.byte();
         let version = what >> 6;

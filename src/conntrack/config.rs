@@ -18,13 +18,13 @@ pub struct Config {
 }
 
 /// What a run takes beside its connections, in bytes: folds, rows on their way, tables that are written at the end.
-const BESIDE: u64 = 192 << 20;
+const BESIDE: u64 = 224 << 20;
 
 impl Config {
     /// For a run that may take `memory` bytes in all.
     pub fn within(memory: u64) -> Self {
         // The allocator takes more than it gives, and what has ended is held until it is told.
-        let beside = BESIDE.max(memory / 3).min(memory / 4 * 3);
+        let beside = BESIDE.max(memory / 3).min(memory / 8 * 7);
         let max_bytes = usize::try_from(memory - beside).unwrap_or(usize::MAX);
         Self { time_wait: Span::from_secs(60), ignore_vlan: false, max_connections: 1 << 24, max_bytes }
     }
