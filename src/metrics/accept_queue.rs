@@ -17,7 +17,8 @@ pub fn held_off_since(conn: &Connection) -> Option<Timestamp> {
 /// From there to the ACK that the server took, in nanoseconds. `None` where a packet of the server's own does not prove that
 /// it took one: it may still be ignoring them.
 pub fn accept_wait_ns(conn: &Connection, held_off_since: Option<Timestamp>) -> Option<i64> {
+    let since = held_off_since?;
     let taken = conn.life.entry(Side::Server, State::Established)?;
     taken.confirmed?;
-    taken.ts.since(held_off_since?).measured()
+    taken.ts.since(since).measured()
 }

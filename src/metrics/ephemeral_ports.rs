@@ -346,15 +346,12 @@ impl EphemeralPorts {
 
 /// The places of users, by user.
 fn by_user(users: &[(PortUser, Use)]) -> Vec<u32> {
-    let key = |(user, _): &(PortUser, Use)| {
+    let key = |place: usize| {
+        let user = &users[place].0;
         let (client, server) = (keys::v4(user.client_ip)?, keys::v4(user.server.ip)?);
         Some(client << 48 | server << 16 | u128::from(user.server.port))
     };
-    keys::order(users.iter().map(key)).unwrap_or_else(|| {
-        let mut order: Vec<u32> = (0..users.len() as u32).collect();
-        order.sort_unstable_by_key(|&place| users[place as usize].0);
-        order
-    })
+    keys::order(users.len(), key, |a, b| users[a].0.cmp(&users[b].0))
 }
 
 /// Visits by user.

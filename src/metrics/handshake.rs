@@ -3,6 +3,7 @@
 use super::rows::{Opening, Tap};
 use crate::tcp::connection::Connection;
 use crate::tcp::log::{Note, only};
+use crate::tcp::segment::Flags;
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
 
@@ -43,17 +44,26 @@ struct Packets<'a> {
     /// Behind the first SYN-ACK, if there is one.
     final_ack: Option<&'a Note>,
     server_syn: bool,
+    /// Copies of the SYN, and of the SYN-ACK.
+    syns: u32,
+    syn_acks: u32,
 }
 
 impl<'a> Packets<'a> {
     fn among(log: &'a [Note]) -> Self {
         let mut found = Self::default();
         for note in log {
-            if is_syn(note) {
+            if !note.flags.has_any(Flags::SYN) {
+                if found.final_ack.is_none() && is_final_ack(note) {
+                    found.final_ack = Some(note);
+                }
+            } else if is_syn(note) {
                 found.first_syn.get_or_insert(note);
+                found.syns += 1;
             } else if is_final_ack(note) {
                 found.final_ack.get_or_insert(note);
             } else if is_syn_ack(note) {
+                found.syn_acks += 1;
                 if found.first_syn_ack.is_none() {
                     (found.first_syn_ack, found.final_ack) = (Some(note), None);
                 }
@@ -67,7 +77,7 @@ impl<'a> Packets<'a> {
 
 /// What the notes say of the opening.
 pub fn opening(conn: &Connection) -> Handshake {
-    let Packets { first_syn, first_syn_ack, final_ack, server_syn } = Packets::among(&conn.log);
+    let Packets { first_syn, first_syn_ack, final_ack, server_syn, syns, syn_acks } = Packets::among(&conn.log);
     let opening = match first_syn {
         None => Opening::Midstream,
         Some(_) if conn.alone && conn.life.entry(Side::Client, State::Established).is_some() => Opening::Simultaneous,
@@ -98,9 +108,16 @@ pub fn opening(conn: &Connection) -> Handshake {
     }
 
     let span = |from: Option<&Note>, to: Option<&Note>| to?.ts.since(from?.ts).measured();
-    let answered_syn = first_syn_ack.and_then(|syn_ack| answered(&conn.log, is_syn, syn_ack));
+    let answered_syn = first_syn_ack.and_then(|syn_ack| match syns {
+        1 => first_syn.filter(|syn| is_before(syn, syn_ack)),
+        _ => answered(&conn.log, is_syn, syn_ack),
+    });
     let syn_to_syn_ack_ns = span(answered_syn, first_syn_ack);
-    let syn_ack_to_ack_ns = final_ack.and_then(|ack| span(answered(&conn.log, is_syn_ack, ack), Some(ack)));
+    let answered_syn_ack = final_ack.and_then(|ack| match syn_acks {
+        1 => first_syn_ack.filter(|syn_ack| is_before(syn_ack, ack)),
+        _ => answered(&conn.log, is_syn_ack, ack),
+    });
+    let syn_ack_to_ack_ns = span(answered_syn_ack, final_ack);
     Handshake {
         connect_ns: span(first_syn, first_syn_ack),
         // Known where the other part is, so that the two always add up.
@@ -126,10 +143,15 @@ fn without_midstream(conn: &Connection, syn_ack: bool, final_ack: bool) -> Openi
     }
 }
 
+/// Did `copy` pass before `answer`?
+fn is_before(copy: &Note, answer: &Note) -> bool {
+    copy.frame != answer.frame && copy.ts <= answer.ts
+}
+
 /// Which of the copies, sent before `answer`, it answers: the only one, or the one whose timestamp it echoes.
 fn answered<'a>(log: &'a [Note], is_copy: impl Fn(&Note) -> bool, answer: &Note) -> Option<&'a Note> {
     let copies = || log.iter().filter(|note| is_copy(note));
-    let before = || copies().take_while(|copy| copy.frame != answer.frame && copy.ts <= answer.ts);
+    let before = || copies().take_while(|copy| is_before(copy, answer));
     only(before()).or_else(|| {
         let (_, echoed) = answer.timestamps?;
         only(before().filter(|copy| copy.timestamps.is_some_and(|(value, _)| value == echoed)))

@@ -1,5 +1,6 @@
 //! Numbers in order, fast. In: numbers that spread over a range, as instants do. Out: the same, sorted in place.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 /// Fewer are sorted by comparing them.
@@ -9,12 +10,28 @@ const TOGETHER_BITS: u32 = 4;
 /// More parts than that do not stay in a cache.
 const MOST_BITS: u32 = 12;
 
-/// Where things stand in the order of their keys, which have 96 bits at most and differ; `None` where one has no such key.
-pub fn order(keys: impl Iterator<Item = Option<u128>>) -> Option<Vec<u32>> {
-    let mut all =
-        (0_u32..).zip(keys).map(|(place, key)| Some(key? << 32 | u128::from(place))).collect::<Option<Vec<_>>>()?;
-    all.sort_unstable();
-    Some(all.into_iter().map(|key| key as u32).collect())
+/// The places of `len` things in the order that `compare` tells. Those that have a `key` are put in order by it, which is faster: it
+/// has 96 bits at most, and agrees with the order.
+pub fn order(len: usize, key: impl Fn(usize) -> Option<u128>, compare: impl Fn(usize, usize) -> Ordering) -> Vec<u32> {
+    let (mut keyed, mut others) = (Vec::with_capacity(len), Vec::new());
+    for place in 0..len {
+        match key(place) {
+            Some(key) => keyed.push(key << 32 | place as u128),
+            None => others.push(place as u32),
+        }
+    }
+    keyed.sort_unstable();
+    others.sort_unstable_by(|&a, &b| compare(a as usize, b as usize));
+    let mut others = others.into_iter().peekable();
+    let mut order = Vec::with_capacity(len);
+    for place in keyed.into_iter().map(|key| key as u32) {
+        while let Some(other) = others.next_if(|&other| compare(other as usize, place as usize).is_lt()) {
+            order.push(other);
+        }
+        order.push(place);
+    }
+    order.extend(others);
+    order
 }
 
 /// An address as a number of 32 bits, in the order of addresses.
@@ -67,6 +84,15 @@ pub fn sort(keys: &mut [u64]) {
 mod tests {
     use super::*;
     use crate::metrics::distinct::mix;
+
+    #[test]
+    fn things_with_keys_and_without_come_in_one_order() {
+        let values: Vec<u64> = (0..500).map(|n| mix(n) % 1_000_000 * 2 + n % 2).collect();
+        let key = |place: usize| (!values[place].is_multiple_of(3)).then(|| u128::from(values[place]));
+        let order = order(values.len(), key, |a, b| values[a].cmp(&values[b]));
+        assert!(order.windows(2).all(|pair| values[pair[0] as usize] <= values[pair[1] as usize]));
+        assert_eq!(order.iter().collect::<std::collections::HashSet<_>>().len(), 500);
+    }
 
     #[test]
     fn numbers_of_any_range_are_put_in_order() {

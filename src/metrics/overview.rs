@@ -180,12 +180,11 @@ impl Headlines {
         let mut by_cause = tally(FinCause::ALL, &self.causes);
         by_cause.retain(|entry| entry.1 > 0);
         by_cause.sort_by_key(|entry| Reverse(entry.1));
-        let mut by_holder = self.by_holder.into_all();
-        let key = |&(ip, stays): &(IpAddr, u64)| Some(u128::from(!stays) << 32 | keys::v4(ip)?);
-        match keys::order(by_holder.iter().map(key)) {
-            Some(order) => by_holder = order.into_iter().map(|place| by_holder[place as usize]).collect(),
-            None => by_holder.sort_by_key(|&(ip, stays)| (Reverse(stays), ip)),
-        }
+        let by_holder = self.by_holder.into_all();
+        let key = |place: usize| Some(u128::from(!by_holder[place].1) << 32 | keys::v4(by_holder[place].0)?);
+        let rank = |place: usize| (Reverse(by_holder[place].1), by_holder[place].0);
+        let order = keys::order(by_holder.len(), key, |a, b| rank(a).cmp(&rank(b)));
+        let by_holder = order.into_iter().map(|place| by_holder[place as usize]).collect();
         let (peak, peak_ts) = self.in_time_wait.finish().peak(0);
         Overview {
             connections: self.connections,
