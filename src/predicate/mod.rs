@@ -12,59 +12,28 @@
 //!
 //! Unknown compares as false with everything, also by `!=` and `not in`; `== null` and `!= null` ask for it.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
-
-use crate::time::Timestamp;
-use test::Test;
+use step::Step;
 
 mod fields;
 mod literal;
 mod mistake;
 mod parse;
+mod step;
 mod syntax;
 mod test;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use fields::{Field, Fields, Kind};
 pub use mistake::Mistake;
-
-/// A row's value in a field.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
-    /// Unknown.
-    Null,
-    /// A count, a size, a number of nanoseconds.
-    Integer(i64),
-    /// Any other number.
-    Real(f64),
-    /// True or false.
-    Flag(bool),
-    /// An instant.
-    Time(Timestamp),
-    /// A word or any text.
-    Text(Cow<'a, str>),
-    /// An address.
-    Ip(IpAddr),
-}
+pub use value::Value;
 
 /// A condition, ready to be asked: tests one after the other with jumps between them, so that it needs no stack, and no more
 /// tests than decide.
 #[derive(Clone, Debug)]
 pub struct Predicate {
     steps: Vec<Step>,
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Test(Test),
-    /// The other way round.
-    Not,
-    /// On to that step if what came out so far is false.
-    IfFalse(usize),
-    /// On to that step if what came out so far is true.
-    IfTrue(usize),
 }
 
 impl Predicate {

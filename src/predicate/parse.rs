@@ -8,9 +8,11 @@ use nom::branch::alt;
 use nom::character::complete::char;
 
 use super::fields::{Fields, Found, Kind};
+use super::literal;
+use super::mistake::Mistake;
+use super::step::Step;
 use super::syntax::{Cursor, and, keyword, name, negation, operator, or, quoted, word, word_in_list};
 use super::test::{Literal, Member, Operator, Test};
-use super::{Mistake, Step, literal};
 
 /// Longer conditions are refused.
 const LONGEST: usize = 1 << 16;

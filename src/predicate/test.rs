@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::Value;
+use super::value::Value;
 use crate::time::Timestamp;
 
 /// A comparison.
