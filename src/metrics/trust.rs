@@ -184,8 +184,8 @@ pub fn share(part: u64, all: u64) -> String {
         (0, _) => "0 %".to_owned(),
         (_, percent) if part == all => format!("{percent:.0} %"),
         (_, percent) if percent < 0.1 => "below 0.1 %".to_owned(),
-        (_, percent) if percent < 10.0 || percent > 99.0 => format!("{:.1} %", percent.min(99.9)),
-        (_, percent) => format!("{percent:.0} %"),
+        (_, percent) if (10.0..=99.0).contains(&percent) => format!("{percent:.0} %"),
+        (_, percent) => format!("{:.1} %", percent.min(99.9)),
     }
 }
 
