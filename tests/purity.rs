@@ -59,7 +59,7 @@ const CRATES: [(&str, &[&str]); 20] = [
 ];
 
 /// What tables and report see of the floors below: rows, the plain values in them, and the folds over rows.
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 13] = [
     "metrics::rows",
     "metrics::folds",
     "metrics::drawn",
@@ -67,6 +67,7 @@ const ROWS: [&str; 12] = [
     "metrics::listeners",
     "metrics::overview",
     "metrics::phrase",
+    "metrics::trust",
     "tcp::segment",
     "tcp::state",
     "tcp::seq",
