@@ -13,7 +13,7 @@ use super::super::settings::Settings;
 use super::super::spool::Twice;
 use super::super::status::Status;
 use super::super::{console, list, outcome};
-use super::folder::{Folder, Output};
+use super::folder::{Done, Folder, Output, Sent};
 use crate::capture::error::grouped;
 use crate::error::Error;
 use crate::metrics::rows::ConnectionRow;
@@ -117,20 +117,6 @@ struct Live {
     /// What it holds, as it was last counted.
     held: usize,
     hurried: bool,
-}
-
-/// A connection that is over, for the index.
-pub(super) struct Done {
-    pub(super) choice: Choice,
-    /// Sides that sent something, or whose bytes were acknowledged.
-    pub(super) sides: [Option<Sent>; 2],
-}
-
-/// One side of it.
-pub(super) struct Sent {
-    pub(super) told: Told,
-    /// When its first and its last segment with data passed.
-    pub(super) times: Option<(crate::time::Timestamp, crate::time::Timestamp)>,
 }
 
 struct Harvest<'a> {

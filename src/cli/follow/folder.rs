@@ -9,11 +9,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::super::args::Gaps;
-use super::all::{Done, Sent};
-use super::mark;
+use super::words::mark;
 use crate::error::Error;
 use crate::pipeline::second::Choice;
-use crate::streams::Piece;
+use crate::streams::{Piece, Told};
 use crate::tcp::segment::HostPort;
 use crate::tcp::state::Side;
 use crate::time::Timestamp;
@@ -100,6 +99,20 @@ impl Drop for Folder {
             inside.for_each(|entry| _ = fs::remove_file(entry.path()));
         }
     }
+}
+
+/// A connection that is over, for the index.
+pub(super) struct Done {
+    pub(super) choice: Choice,
+    /// Sides that sent something, or whose bytes were acknowledged.
+    pub(super) sides: [Option<Sent>; 2],
+}
+
+/// One side of it.
+pub(super) struct Sent {
+    pub(super) told: Told,
+    /// When its first and its last segment with data passed.
+    pub(super) times: Option<(Timestamp, Timestamp)>,
 }
 
 fn row(choice: &Choice, side: Side, sent: &Sent) -> String {

@@ -9,7 +9,7 @@ use super::super::settings::Settings;
 use super::super::spool::Twice;
 use super::super::status::Status;
 use super::super::{console, outcome};
-use super::{mark, reason};
+use super::words::{mark, reason};
 use crate::capture::error::grouped;
 use crate::error::Error;
 use crate::pipeline::interrupt::Interrupt;
