@@ -157,9 +157,9 @@ pub struct AnalysisArgs {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub bucket: Option<Span>,
 
-    /// Memory that finwait may take: beyond it, what is worth least is given up, and that is said. Connections of a table are
-    /// `evicted`, idle and half-open ones first; follow waits no longer for what is missing. Less than 256M may be too little for
-    /// a report in every format
+    /// Memory that finwait may take: beyond it, what is worth least is given up, and that is said. Connections have their rows,
+    /// closed as `evicted`, finished and half-open ones first; follow waits no longer for what is missing. Less than 256M may be
+    /// too little for a report in every format
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size::parse)]
     pub memory: u64,
 }

@@ -264,6 +264,12 @@ impl Endpoint {
         self.snd_nxt.map(|(seq, _)| seq)
     }
 
+    /// Bytes from beyond SND.NXT have passed: an attempt that came to nothing had sent them.
+    pub fn has_sent_beyond(&self) -> bool {
+        let next = self.snd_nxt.map(|(_, position)| position.0);
+        self.sent.end() > next
+    }
+
     /// Where `seq` lies on the line of its stream.
     #[inline]
     pub fn position(&self, seq: SeqNum) -> StreamPos {

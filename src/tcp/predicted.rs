@@ -32,6 +32,7 @@ impl Connection {
         !peer.syn_unanswered
             && !peer.fin_unanswered
             && own.snd_nxt().is_some()
+            && !own.has_sent_beyond()
             && (self.midstream || own.iss.is_some())
             && !self.life.steps(side).iter().any(crossed)
     }
