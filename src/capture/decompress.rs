@@ -28,7 +28,7 @@ mod decoders {
     use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
     use bzip2::{Decompress, Status as BzStatus};
-    use flate2::bufread::GzDecoder;
+    use flate2::{Decompress as Inflate, FlushDecompress, Status as GzStatus};
     use liblzma::stream::{Action, CONCATENATED, Error as XzError, Status as XzStatus, Stream};
 
     use super::{Compression, Problem};
@@ -43,7 +43,10 @@ mod decoders {
     ) -> Result<Box<dyn Read + Send>, Problem> {
         let input = BufReader::with_capacity(input, compressed);
         Ok(match compression {
-            Compression::Gzip => Members::of(input, GzDecoder::new, GzDecoder::into_inner, 0x1f),
+            Compression::Gzip => {
+                // The greatest window that RFC 1951 knows.
+                Members::of(input, |input| Steps::new(input, Inflate::new_gzip(15)), |steps| steps.input, 0x1f)
+            }
             Compression::Zstd => Box::new(Zstd(zstd_within(input).map_err(Problem::Open)?)),
             Compression::Lz4 => Box::new(Frames { frame: Some(lz4::Decoder::new(input).map_err(Problem::Open)?) }),
             Compression::Xz => {
@@ -144,6 +147,18 @@ mod decoders {
                 Ok(status) => Ok(status == XzStatus::StreamEnd),
                 Err(XzError::MemLimit | XzError::Mem) => Err(too_much_memory()),
                 Err(error) => Err(error.into()),
+            };
+            (grown(taken, self.total_in()), grown(given, self.total_out()), outcome)
+        }
+    }
+
+    /// One gzip member, its header and checksum included.
+    impl Step for Inflate {
+        fn step(&mut self, input: &[u8], room: &mut [u8], _last: bool) -> (usize, usize, io::Result<bool>) {
+            let (taken, given) = (self.total_in(), self.total_out());
+            let outcome = match self.decompress(input, room, FlushDecompress::None) {
+                Ok(status) => Ok(status == GzStatus::StreamEnd),
+                Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
             };
             (grown(taken, self.total_in()), grown(given, self.total_out()), outcome)
         }

@@ -15,7 +15,7 @@ use crate::tcp::seq::SeqNum;
 pub const MOST: usize = 16;
 
 /// A VLAN and a virtual network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     vlan: Option<u16>,
     tunnel: Option<Tunnel>,

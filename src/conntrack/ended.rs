@@ -25,6 +25,7 @@ pub struct Closed {
     pub(super) segments: Range<usize>,
     /// What its payloads told.
     pub(super) marks: Option<Box<Marks>>,
+    pub(super) split: bool,
 }
 
 impl Closed {
@@ -130,6 +131,7 @@ impl Teller {
         if let Some(marks) = &closed.marks {
             call(&mut report, marks);
         }
+        report.connection.split = closed.split;
         report
     }
 

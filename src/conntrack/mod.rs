@@ -1,7 +1,7 @@
 //! The connection table: who owns a segment, where an incarnation begins and ends, who is the client.
 //! In: segments with addresses. Out: one [`ConnectionReport`](crate::metrics::rows::ConnectionReport) a connection.
 
-mod apart;
+pub mod apart;
 pub mod config;
 pub mod ended;
 pub mod flow;

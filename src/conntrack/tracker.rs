@@ -471,6 +471,7 @@ impl Tracker {
                 self.marks.insert(number, marks);
             }
         }
+        report.connection.split = self.heads.get(number).is(Head::SPLIT);
         self.ended.reports.push(report);
         if begins_anew {
             self.unpacked.remove(at);
@@ -580,7 +581,8 @@ impl Tracker {
     fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, segments: Range<usize>) -> Closed {
         let head = self.heads.get(number);
         let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
-        Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments, marks: None }
+        let split = head.is(Head::SPLIT);
+        Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments, marks: None, split }
     }
 
     /// Moves a packed flow to those that have ended.
@@ -609,6 +611,7 @@ impl Tracker {
             if let Some(flow) = self.unpacked.remove(head.last) {
                 self.ended.dropped.extend(flow.starts()[1]);
                 let mut report = flow.finish(&self.config, finish);
+                report.connection.split = head.is(Head::SPLIT);
                 if let Some(marks) = self.take_marks(number) {
                     call(&mut report, &marks);
                 }

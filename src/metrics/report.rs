@@ -88,6 +88,7 @@ pub fn report(
             accept_wait_ns: accept_queue::accept_wait_ns(conn, held_off_since),
             // From payloads, which are gone here; whoever kept what they told puts it in.
             called: Called::default(),
+            split: false,
             who,
         },
         transitions,

@@ -191,6 +191,8 @@ pub struct ConnectionRow {
     pub accept_wait_ns: Option<i64>,
     /// What its first bytes show of the service.
     pub called: Called,
+    /// Another connection had the same 4-tuple at the same time, in another VLAN or virtual network: where a packet was seen says whose it is.
+    pub split: bool,
 }
 
 /// `transitions`: a row a change of state.

@@ -63,6 +63,7 @@ impl Draft {
                 syn_wait_ns: None,
                 accept_wait_ns: None,
                 called: Called::default(),
+                split: false,
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),

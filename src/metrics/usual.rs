@@ -93,6 +93,7 @@ pub fn report(
             syn_wait_ns: there.map(|_| 0),
             accept_wait_ns: None,
             called: Called::default(),
+            split: false,
             who,
         },
         transitions: transitions(conn),

@@ -108,6 +108,7 @@ mod tests {
                 syn_wait_ns: None,
                 accept_wait_ns: None,
                 called: crate::metrics::rows::Called::default(),
+                split: false,
             },
             transitions: Vec::new(),
             fin_retransmissions: Vec::new(),

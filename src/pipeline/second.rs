@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::sink::{Render, Sink};
 use crate::capture::savefile::Progress as Position;
 use crate::capture::{Flow, Packet};
+use crate::conntrack::apart::Place;
 use crate::conntrack::key::FlowKey;
 use crate::decode::{Decoded, Decoder};
 use crate::error::Error;
@@ -35,6 +36,8 @@ pub struct Choice {
     pub last_ts: Timestamp,
     pub first_frame: FrameId,
     pub last_frame: FrameId,
+    /// Where it began, if that tells its packets from another connection's.
+    pub place: Option<Place>,
 }
 
 impl From<&ConnectionRow> for Choice {
@@ -47,6 +50,7 @@ impl From<&ConnectionRow> for Choice {
             last_ts: row.last_ts,
             first_frame: row.first_frame,
             last_frame: row.last_frame,
+            place: row.split.then(|| Place::of(row.who.vlan, row.who.tunnel)),
         }
     }
 }
@@ -57,12 +61,12 @@ impl Choice {
         if src == self.client { Side::Client } else { Side::Server }
     }
 
-    fn key(&self) -> FlowKey {
-        FlowKey::new(self.client, self.server).0
+    fn key(&self) -> (FlowKey, Option<Place>) {
+        (FlowKey::new(self.client, self.server).0, self.place)
     }
 }
 
-/// Where a walk stands among the connections of one 4-tuple, which follow each other.
+/// Where a walk stands among the connections of one 4-tuple in one place, which follow each other.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     /// The one that is open, or comes next: its place in `Chosen::choices`.
@@ -71,12 +75,23 @@ struct Turn {
     inside: bool,
 }
 
+/// One of several places in which a 4-tuple is in use at the same time.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    client: HostPort,
+    place: Place,
+    /// Where the server's packets are seen, if its SYN-ACK was seen elsewhere.
+    answers: Option<Place>,
+}
+
 /// The connections whose packets are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Chosen {
-    /// By 4-tuple, then by when they began.
+    /// By 4-tuple and place, then by when they began.
     choices: Vec<Choice>,
-    turns: HashMap<FlowKey, Turn>,
+    turns: HashMap<(FlowKey, Option<Place>), Turn>,
+    /// Of the 4-tuples that are in use in several places.
+    lanes: HashMap<FlowKey, Vec<Lane>>,
     late_errors: bool,
 }
 
@@ -88,12 +103,18 @@ impl Chosen {
     pub fn new(choices: impl IntoIterator<Item = Choice>) -> Self {
         let mut choices: Vec<Choice> = choices.into_iter().collect();
         choices.sort_unstable_by_key(|choice| (choice.key(), choice.conn_id));
-        let mut turns: HashMap<FlowKey, Turn> = HashMap::new();
-        for (place, choice) in choices.iter().enumerate() {
-            let turn = turns.entry(choice.key()).or_insert(Turn { next: place, end: place, inside: false });
-            turn.end = place + 1;
+        let mut turns: HashMap<(FlowKey, Option<Place>), Turn> = HashMap::new();
+        let mut lanes: HashMap<FlowKey, Vec<Lane>> = HashMap::new();
+        for (at, choice) in choices.iter().enumerate() {
+            let turn = turns.entry(choice.key()).or_insert_with(|| {
+                if let (key, Some(place)) = choice.key() {
+                    lanes.entry(key).or_default().push(Lane { client: choice.client, place, answers: None });
+                }
+                Turn { next: at, end: at, inside: false }
+            });
+            turn.end = at + 1;
         }
-        Self { choices, turns, late_errors: false }
+        Self { choices, turns, lanes, late_errors: false }
     }
 
     /// ICMP errors are met after the last segment, too, until the next chosen connection of the 4-tuple begins. So the walk goes to
@@ -120,27 +141,65 @@ impl Chosen {
     /// The connection that a packet between these ends belongs to now, if it is one of them.
     fn open(&self, src: HostPort, dst: HostPort) -> Option<&Choice> {
         let key = FlowKey::new(src, dst).0;
-        let turn = self.turns.get(&key)?;
-        if turn.inside {
-            return self.choices.get(turn.next);
-        }
-        let ended = turn.next.checked_sub(1).filter(|_| self.late_errors)?;
-        self.choices.get(ended).filter(|choice| choice.key() == key)
+        let places = self.lanes.get(&key).into_iter().flatten().map(|lane| Some(lane.place));
+        places.chain([None]).find_map(|place| {
+            let turn = self.turns.get(&(key, place))?;
+            if turn.inside {
+                return self.choices.get(turn.next);
+            }
+            let ended = turn.next.checked_sub(1).filter(|_| self.late_errors)?;
+            self.choices.get(ended).filter(|choice| choice.key() == (key, place))
+        })
     }
 
-    /// The connection that the segment in `frame` belongs to, and whether it is its last.
-    fn take(&mut self, src: HostPort, dst: HostPort, frame: FrameId) -> Option<(&Choice, bool)> {
-        let turn = self.turns.get_mut(&FlowKey::new(src, dst).0)?;
-        let choice = self.choices.get(turn.next).filter(|_| turn.next < turn.end)?;
+    /// The connection that a segment belongs to, and whether it is its last.
+    fn take(&mut self, addressed: &Addressed) -> Option<(&Choice, bool)> {
+        let (key, frame) = (FlowKey::new(addressed.src, addressed.dst).0, addressed.segment.frame);
+        let lane = if self.lanes.is_empty() { None } else { self.lane(&key, addressed) };
+        // Before a 4-tuple came into use elsewhere, places did not matter.
+        let (at, is_last) =
+            lane.and_then(|place| self.step((key, Some(place)), frame)).or_else(|| self.step((key, None), frame))?;
+        self.choices.get(at).map(|choice| (choice, is_last))
+    }
+
+    /// Which of the places that a 4-tuple is in use in a segment was seen in.
+    #[cold]
+    fn lane(&mut self, key: &FlowKey, addressed: &Addressed) -> Option<Place> {
+        let here = Place::of(addressed.vlan, addressed.tunnel);
+        let lanes = self.lanes.get_mut(key)?;
+        let is_here = |lane: &Lane| match lane.client == addressed.src {
+            true => lane.place == here,
+            false => lane.answers.unwrap_or(lane.place) == here,
+        };
+        if let Some(lane) = lanes.iter().find(|lane| is_here(lane)) {
+            return Some(lane.place);
+        }
+        if !addressed.segment.flags.is_syn_ack() {
+            return None;
+        }
+        let waits = |lane: &&mut Lane| {
+            let turn = self.turns.get(&(*key, Some(lane.place)));
+            lane.client != addressed.src && lane.answers.is_none() && turn.is_some_and(|turn| turn.inside)
+        };
+        let lane = lanes.iter_mut().find(waits)?;
+        lane.answers = Some(here);
+        Some(lane.place)
+    }
+
+    /// The choice whose turn it is when `frame` comes, and whether that is its last.
+    fn step(&mut self, key: (FlowKey, Option<Place>), frame: FrameId) -> Option<(usize, bool)> {
+        let turn = self.turns.get_mut(&key)?;
+        let at = turn.next;
+        let choice = self.choices.get(at).filter(|_| at < turn.end)?;
         turn.inside |= frame == choice.first_frame;
         if !turn.inside {
             return None;
         }
         let is_last = frame == choice.last_frame;
         if is_last {
-            (turn.next, turn.inside) = (turn.next + 1, false);
+            (turn.next, turn.inside) = (at + 1, false);
         }
-        Some((choice, is_last))
+        Some((at, is_last))
     }
 }
 
@@ -225,7 +284,7 @@ pub fn walk(
             let frame = FrameId::new(file, packet.number);
             match decoder.decode(packet, frame, place, ts) {
                 Decoded::Segment { addressed, payload } => {
-                    if let Some((choice, is_last)) = chosen.take(addressed.src, addressed.dst, frame) {
+                    if let Some((choice, is_last)) = chosen.take(&addressed) {
                         missing -= usize::from(is_last);
                         let heard = Heard::Segment { addressed: &addressed, payload };
                         flow = take(&Met { file, packet, ts, choice, heard, is_last });
@@ -366,6 +425,8 @@ impl<F: FnMut(&ConnectionRow) -> bool + Send> Sink for Choosing<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::segment::{Flags, Options, Segment};
+    use crate::tcp::seq::SeqNum;
 
     fn end(port: u16) -> HostPort {
         HostPort::new([192, 0, 2, 1].into(), port)
@@ -381,11 +442,71 @@ mod tests {
             last_ts: ts,
             first_frame: first,
             last_frame: last,
+            place: None,
         }
     }
 
     fn frame(number: u64) -> FrameId {
         FrameId::new(0, number)
+    }
+
+    fn seen(from: u16, to: u16, frame: FrameId) -> Addressed {
+        let segment = Segment {
+            ts: Timestamp::default(),
+            ordinal: 0,
+            frame,
+            seq: SeqNum::new(0),
+            ack: SeqNum::new(0),
+            flags: Flags::ACK,
+            window: 0,
+            payload_len: 0,
+            ip_len: 40,
+            ip_id: None,
+            checksum: 0,
+            bad_checksum: false,
+            options_cut: false,
+            options: Options::default(),
+        };
+        Addressed { src: end(from), dst: end(to), vlan: None, tunnel: None, segment }
+    }
+
+    fn tagged(vlan: u16, flags: Flags, mut addressed: Addressed) -> Addressed {
+        addressed.vlan = Some(vlan);
+        addressed.segment.flags = flags;
+        addressed
+    }
+
+    #[test]
+    fn where_a_4_tuple_is_in_use_twice_the_vlan_tells_whose_a_packet_is() {
+        let in_vlan = |vlan, choice| Choice { place: Some(Place::of(Some(vlan), None)), ..choice };
+        let choices = [
+            in_vlan(10, choice(1, (1, 80), (frame(1), frame(7)))),
+            in_vlan(20, choice(2, (1, 80), (frame(2), frame(8)))),
+        ];
+        let mut chosen = Chosen::new(choices);
+        let syn_ack = Flags::SYN.or(Flags::ACK);
+        let mut met = |from, to, number, vlan, flags| {
+            let taken = chosen.take(&tagged(vlan, flags, seen(from, to, frame(number))));
+            taken.map(|(choice, is_last)| (choice.conn_id, is_last))
+        };
+        assert_eq!(met(1, 80, 1, 10, Flags::SYN), Some((1, false)));
+        assert_eq!(met(1, 80, 2, 20, Flags::SYN), Some((2, false)));
+        assert_eq!(met(80, 1, 3, 20, syn_ack), Some((2, false)), "the same both ways");
+        assert_eq!(met(80, 1, 4, 11, syn_ack), Some((1, false)), "another one back");
+        assert_eq!(met(80, 1, 5, 11, Flags::ACK), Some((1, false)));
+        assert_eq!(met(80, 1, 6, 30, Flags::ACK), None, "somebody else's");
+        assert_eq!(met(1, 80, 7, 10, Flags::ACK), Some((1, true)));
+        assert_eq!(met(80, 1, 8, 20, Flags::ACK), Some((2, true)));
+    }
+
+    #[test]
+    fn one_of_two_that_share_a_4_tuple_does_not_get_the_others_packets() {
+        let first = choice(1, (1, 80), (frame(1), frame(9)));
+        let mut chosen = Chosen::new([Choice { place: Some(Place::of(Some(10), None)), ..first }]);
+        let mut met = |vlan, number| chosen.take(&tagged(vlan, Flags::ACK, seen(1, 80, frame(number)))).is_some();
+        assert!(met(10, 1));
+        assert!(!met(20, 2));
+        assert!(met(10, 9));
     }
 
     #[test]
@@ -394,12 +515,12 @@ mod tests {
         let mut chosen = Chosen::new(choices()).with_late_errors();
         let open = |chosen: &Chosen, port| chosen.open(end(1), end(port)).map(|choice| choice.conn_id);
         assert_eq!(open(&chosen, 80), None);
-        assert!(chosen.take(end(1), end(80), frame(2)).is_some());
+        assert!(chosen.take(&seen(1, 80, frame(2))).is_some());
         assert_eq!((open(&chosen, 80), open(&chosen, 81)), (Some(1), None));
-        assert!(chosen.take(end(1), end(80), frame(7)).is_some());
+        assert!(chosen.take(&seen(1, 80, frame(7))).is_some());
         assert_eq!(open(&chosen, 80), Some(3));
         let mut strict = Chosen::new(choices());
-        assert!(strict.take(end(1), end(80), frame(2)).is_some());
+        assert!(strict.take(&seen(1, 80, frame(2))).is_some());
         assert_eq!(open(&strict, 80), None);
     }
 
@@ -408,7 +529,7 @@ mod tests {
         let (first, third) = ((frame(2), frame(5)), (frame(20), frame(20)));
         let mut chosen = Chosen::new([choice(9, (80, 1), third), choice(1, (1, 80), first)]);
         let mut met = |from, to, number| {
-            let (choice, last) = chosen.take(end(from), end(to), frame(number))?;
+            let (choice, last) = chosen.take(&seen(from, to, frame(number)))?;
             Some((choice.conn_id, choice.side(end(from)), last))
         };
         assert_eq!(met(1, 80, 1), None, "before the first");
@@ -425,7 +546,7 @@ mod tests {
     fn merged_captures_have_no_order_of_frames_but_that_in_which_they_are_met() {
         let chosen = [choice(1, (1, 80), (FrameId::new(1, 7), FrameId::new(0, 3)))];
         let mut chosen = Chosen::new(chosen);
-        let mut met = |file, number| chosen.take(end(1), end(80), FrameId::new(file, number)).is_some();
+        let mut met = |file, number| chosen.take(&seen(1, 80, FrameId::new(file, number))).is_some();
         assert!(!met(0, 1));
         assert!(met(1, 7));
         assert!(met(0, 2));
@@ -437,9 +558,9 @@ mod tests {
     fn an_icmp_error_belongs_to_what_is_open() {
         let mut chosen = Chosen::new([choice(1, (1, 80), (frame(2), frame(5)))]);
         assert!(chosen.open(end(1), end(80)).is_none());
-        assert!(chosen.take(end(1), end(80), frame(2)).is_some());
+        assert!(chosen.take(&seen(1, 80, frame(2))).is_some());
         assert_eq!(chosen.open(end(80), end(1)).map(|choice| choice.conn_id), Some(1));
-        assert!(chosen.take(end(1), end(80), frame(5)).is_some());
+        assert!(chosen.take(&seen(1, 80, frame(5))).is_some());
         assert!(chosen.open(end(1), end(80)).is_none());
     }
 }

@@ -219,7 +219,7 @@ impl Segment {
 }
 
 /// A tunnel around the innermost IP packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tunnel {
     /// The outermost encapsulation that was opened.
     pub kind: TunnelKind,
@@ -228,7 +228,7 @@ pub struct Tunnel {
 }
 
 /// Encapsulations that are opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum TunnelKind {
     IpInIp,

@@ -188,6 +188,20 @@ fn damaged_data_are_told_and_end() {
 }
 
 #[test]
+fn what_was_packed_before_the_damage_is_read() {
+    // One small read of the file holds all of it: what comes before the damage and the damage itself.
+    let packets: Vec<Vec<u8>> = (0..2_000_u32).map(|n| n.to_string().repeat(8).into_bytes()).collect();
+    let plain = plain_pcap(false, &packets.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let mut packed = compress(Compression::Gzip, &plain);
+    assert!(packed.len() < 64 << 10, "{}", packed.len());
+    let late = packed.len() * 3 / 4;
+    packed[late..late + 40].fill(0xff);
+    let everything = read(packed);
+    assert!(everything.message().starts_with("x: the gzip data are damaged after "), "{}", everything.message());
+    assert!(everything.packets.len() > 1_000, "{}", everything.packets.len());
+}
+
+#[test]
 fn an_offset_inside_compressed_data_is_called_one() {
     let plain = plain_pcap(false, &[b"one", b"two"]);
     let packed = compress(Compression::Zstd, &plain[..plain.len() - 1]);

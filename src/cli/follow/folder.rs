@@ -280,8 +280,16 @@ mod tests {
         let frame = FrameId::new(0, 1);
         let client = HostPort::new("2001:db8::1".parse().unwrap(), 50_000);
         let server = HostPort::new("192.0.2.1".parse().unwrap(), 80);
-        let choice =
-            Choice { conn_id: 12, client, server, first_ts: ts, last_ts: ts, first_frame: frame, last_frame: frame };
+        let choice = Choice {
+            conn_id: 12,
+            client,
+            server,
+            first_ts: ts,
+            last_ts: ts,
+            first_frame: frame,
+            last_frame: frame,
+            place: None,
+        };
         assert_eq!(name(&choice, Side::Server), "000012-server-2001_db8__1.50000-192.0.2.1.80.bin");
     }
 }
