@@ -112,7 +112,7 @@ impl Head {
     const V6: u64 = 1 << 11;
     const TAKEN: u64 = 1 << 12;
     /// Payloads told something of it.
-    pub const NAMED: u64 = 1 << 13;
+    pub const NAMED: u64 = 1 << 15;
     /// Segments packed.
     const COUNT: u64 = 0xff;
     const MARKS: u32 = 16;
@@ -206,6 +206,17 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_mark_shares_a_bit_with_another_or_with_what_stands_beside_them() {
+        use Head as H;
+        let marks = [H::UNPACKED, H::TIMED, H::ONLY_SYNS, H::V6, H::TAKEN, H::SPLIT, H::SEVERAL_PLACES, H::NAMED];
+        let all = marks.iter().fold(H::COUNT, |known, mark| {
+            assert_eq!(known & mark, 0, "{mark:#x}");
+            known | mark
+        });
+        assert!(all < 1 << H::MARKS);
+    }
 
     #[test]
     fn a_flow_takes_a_cache_line_and_its_segments_eighty_bytes_for_two() {
