@@ -21,7 +21,8 @@ use crate::conntrack::key::FlowKey;
 use crate::decode::{Decoded, Decoder};
 use crate::error::Error;
 use crate::metrics::rows::{ConnectionReport, ConnectionRow};
-use crate::tcp::segment::{Addressed, FrameId, HostPort, Undelivered};
+use crate::tcp::segment::{Addressed, FrameId, HostPort, Segment, Undelivered};
+use crate::tcp::seq::SeqNum;
 use crate::tcp::state::Side;
 use crate::time::Timestamp;
 
@@ -80,6 +81,8 @@ struct Turn {
 struct Lane {
     client: HostPort,
     place: Place,
+    /// The sequence number of the client's last SYN.
+    iss: Option<SeqNum>,
     /// Where the server's packets are seen, if its SYN-ACK was seen elsewhere.
     answers: Option<Place>,
 }
@@ -108,7 +111,7 @@ impl Chosen {
         for (at, choice) in choices.iter().enumerate() {
             let turn = turns.entry(choice.key()).or_insert_with(|| {
                 if let (key, Some(place)) = choice.key() {
-                    lanes.entry(key).or_default().push(Lane { client: choice.client, place, answers: None });
+                    lanes.entry(key).or_default().push(Lane { client: choice.client, place, iss: None, answers: None });
                 }
                 Turn { next: at, end: at, inside: false }
             });
@@ -171,17 +174,17 @@ impl Chosen {
             true => lane.place == here,
             false => lane.answers.unwrap_or(lane.place) == here,
         };
-        if let Some(lane) = lanes.iter().find(|lane| is_here(lane)) {
+        let Segment { flags, seq, ack, .. } = addressed.segment;
+        if let Some(lane) = lanes.iter_mut().find(|lane| is_here(lane)) {
+            if flags.is_bare_syn() && lane.client == addressed.src {
+                (lane.iss, lane.answers) = (Some(seq), None);
+            } else if flags.is_syn_ack() && lane.client != addressed.src {
+                lane.answers = Some(here);
+            }
             return Some(lane.place);
         }
-        if !addressed.segment.flags.is_syn_ack() {
-            return None;
-        }
-        let waits = |lane: &&mut Lane| {
-            let turn = self.turns.get(&(*key, Some(lane.place)));
-            lane.client != addressed.src && lane.answers.is_none() && turn.is_some_and(|turn| turn.inside)
-        };
-        let lane = lanes.iter_mut().find(waits)?;
+        let answered = |lane: &&mut Lane| lane.answers.is_none() && lane.iss.is_some_and(|iss| iss.plus(1) == ack);
+        let lane = lanes.iter_mut().find(answered).filter(|_| flags.is_syn_ack())?;
         lane.answers = Some(here);
         Some(lane.place)
     }
@@ -425,8 +428,7 @@ impl<F: FnMut(&ConnectionRow) -> bool + Send> Sink for Choosing<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tcp::segment::{Flags, Options, Segment};
-    use crate::tcp::seq::SeqNum;
+    use crate::tcp::segment::{Flags, Options};
 
     fn end(port: u16) -> HostPort {
         HostPort::new([192, 0, 2, 1].into(), port)
@@ -476,6 +478,13 @@ mod tests {
         addressed
     }
 
+    /// A SYN with this number, or a SYN-ACK that answers it.
+    fn numbered(iss: u32, mut addressed: Addressed) -> Addressed {
+        addressed.segment.seq = SeqNum::new(iss);
+        addressed.segment.ack = SeqNum::new(iss).plus(1);
+        addressed
+    }
+
     #[test]
     fn where_a_4_tuple_is_in_use_twice_the_vlan_tells_whose_a_packet_is() {
         let in_vlan = |vlan, choice| Choice { place: Some(Place::of(Some(vlan), None)), ..choice };
@@ -486,12 +495,14 @@ mod tests {
         let mut chosen = Chosen::new(choices);
         let syn_ack = Flags::SYN.or(Flags::ACK);
         let mut met = |from, to, number, vlan, flags| {
-            let taken = chosen.take(&tagged(vlan, flags, seen(from, to, frame(number))));
+            let iss = if number % 3 == 1 { 1_000 } else { 5_000 };
+            let taken = chosen.take(&numbered(iss, tagged(vlan, flags, seen(from, to, frame(number)))));
             taken.map(|(choice, is_last)| (choice.conn_id, is_last))
         };
         assert_eq!(met(1, 80, 1, 10, Flags::SYN), Some((1, false)));
         assert_eq!(met(1, 80, 2, 20, Flags::SYN), Some((2, false)));
         assert_eq!(met(80, 1, 3, 20, syn_ack), Some((2, false)), "the same both ways");
+        assert_eq!(met(80, 1, 3, 12, syn_ack), None, "it answers no SYN of these");
         assert_eq!(met(80, 1, 4, 11, syn_ack), Some((1, false)), "another one back");
         assert_eq!(met(80, 1, 5, 11, Flags::ACK), Some((1, false)));
         assert_eq!(met(80, 1, 6, 30, Flags::ACK), None, "somebody else's");
@@ -507,6 +518,16 @@ mod tests {
         assert!(met(10, 1));
         assert!(!met(20, 2));
         assert!(met(10, 9));
+    }
+
+    #[test]
+    fn the_answer_to_a_syn_that_was_not_chosen_is_not_taken_for_another_ones() {
+        let second = choice(2, (1, 80), (frame(2), frame(9)));
+        let mut chosen = Chosen::new([Choice { place: Some(Place::of(Some(20), None)), ..second }]);
+        let syn_ack = Flags::SYN.or(Flags::ACK);
+        assert!(chosen.take(&numbered(5_000, tagged(20, Flags::SYN, seen(1, 80, frame(2))))).is_some());
+        assert!(chosen.take(&numbered(1_000, tagged(10, syn_ack, seen(80, 1, frame(3))))).is_none());
+        assert!(chosen.take(&numbered(5_000, tagged(20, syn_ack, seen(80, 1, frame(4))))).is_some());
     }
 
     #[test]
