@@ -3,11 +3,14 @@
 //! A flow begins [packed](super::packed): its segments are kept as they are, and nothing is judged. It is unpacked into a
 //! [`Flow`] when it grows long or when a SYN inside it has to be judged; most end before that, and are told at once.
 
+mod marks;
+mod split;
+
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use super::apart::{self, Apart, Beginning, Place, Says};
+use super::apart::Apart;
 use super::ended::{Closed, Ended, Teller, call};
 use super::flow::Flow;
 use super::head::{Chunk, Head, IN_CHUNK, Key};
@@ -20,7 +23,6 @@ use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::names::mark::{Mark, Marks};
 use crate::tcp::segment::{Addressed, Flags, Segment, Tunnel, Undelivered};
-use crate::tcp::seq::SeqNum;
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
@@ -161,120 +163,6 @@ impl Tracker {
                 self.begin(addressed, wanted);
             }
         }
-    }
-
-    /// The 4-tuple has several flows: those that are apart have their places, one has all others.
-    #[cold]
-    fn find_split(&mut self, addressed: &Addressed, wanted: &Wanted) -> Option<u32> {
-        let Self { heads, apart, index, .. } = self;
-        let way = direction(wanted.down);
-        let of_key = |number| heads.get(number).is_of(&wanted.key);
-        let own = index.find(wanted.hash, |number| of_key(number) && apart.owns(number, addressed, way));
-        own.or_else(|| index.find(wanted.hash, |number| of_key(number) && !apart.has(number)))
-    }
-
-    /// The flow that a segment belongs to.
-    fn find(&mut self, addressed: &Addressed, wanted: &Wanted) -> Option<u32> {
-        let found = self.index.find(wanted.hash, |number| self.heads.get(number).is_of(&wanted.key))?;
-        if self.heads.get(found).is(Head::SPLIT) { self.find_split(addressed, wanted) } else { Some(found) }
-    }
-
-    #[cold]
-    fn feed_split(&mut self, addressed: &Addressed, wanted: &Wanted) {
-        match self.find_split(addressed, wanted) {
-            Some(number) => self.feed_known(number, addressed, wanted),
-            None => {
-                let number = self.begin(addressed, wanted);
-                self.heads.get_mut(number).mark(Head::SPLIT);
-            }
-        }
-    }
-
-    /// A SYN of a flow's 4-tuple: does it begin a flow of its own, because it was seen elsewhere?
-    #[cold]
-    fn is_elsewhere(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) -> bool {
-        let head = *self.heads.get(number);
-        if self.config.ignore_vlan || head.is(Head::SEVERAL_PLACES) {
-            return false;
-        }
-        let beginning = match self.unpacked_flow(&head) {
-            Some(flow) => flow.beginning(),
-            None => {
-                let vlan = self.chunks.get(head.last).vlan.checked_sub(1);
-                let place = Place::of(vlan, self.tunnels.get(&number).copied());
-                if place == Place::of(addressed.vlan, addressed.tunnel) {
-                    return false;
-                }
-                self.read(number);
-                let first = self.scratch.first().filter(|first| first.flags().is_bare_syn());
-                first.map(|first| Beginning { place, direction: first.direction(), iss: first.seq() })
-            }
-        };
-        match beginning.map(|beginning| beginning.compare(addressed, direction(wanted.down))) {
-            Some(Says::SeveralPlaces) => self.heads.get_mut(number).mark(Head::SEVERAL_PLACES),
-            Some(Says::Elsewhere) => return true,
-            Some(Says::Nothing) | None => {}
-        }
-        false
-    }
-
-    /// Begins a flow apart from those of its 4-tuple, one of which is `number`; not if there are too many already.
-    #[cold]
-    fn begin_apart(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) -> bool {
-        let mut same = 0;
-        let heads = &self.heads;
-        self.index.find(wanted.hash, |number| {
-            same += usize::from(heads.get(number).is_of(&wanted.key));
-            false
-        });
-        if same >= apart::MOST {
-            return false;
-        }
-        self.heads.get_mut(number).mark(Head::SPLIT);
-        let place = Place::of(addressed.vlan, addressed.tunnel);
-        let (direction, iss) = (direction(wanted.down), addressed.segment.seq);
-        let own = self.begin(addressed, wanted);
-        // What is worth least may have had to go; it was not this one, which is the newest, unless there is room for none.
-        if self.heads.get(own).is_of(&wanted.key) {
-            self.heads.get_mut(own).mark(Head::SPLIT);
-            self.apart.insert(own, Beginning { place, direction, iss });
-        }
-        true
-    }
-
-    /// Keeps what a segment's payload told of its flow.
-    #[cold]
-    fn mark(&mut self, addressed: &Addressed, wanted: &Wanted, mark: Option<&Mark>) {
-        let Some(number) = self.find(addressed, wanted) else { return };
-        let Some(mark) = mark else { return };
-        if mark.is_of_beginning() {
-            let isn = self.isn(number, wanted.down);
-            if isn.is_some_and(|isn| !Mark::is_near(isn, addressed.segment.payload_seq())) {
-                return;
-            }
-        }
-        self.heads.get_mut(number).mark(Head::NAMED);
-        self.marks.entry(number).or_default().push(mark.clone(), wanted.down);
-    }
-
-    /// The sequence number of the last SYN that went this way, if one was seen.
-    fn isn(&mut self, number: u32, down: bool) -> Option<SeqNum> {
-        let head = self.heads.get(number);
-        if head.is(Head::UNPACKED) {
-            return self.unpacked.get(head.last).as_ref().and_then(|flow| flow.isn(direction(down)));
-        }
-        self.read(number);
-        let is_syn = |packed: &&Packed| packed.direction() == direction(down) && packed.flags().has_all(Flags::SYN);
-        self.scratch.iter().rev().find(is_syn).map(Packed::seq)
-    }
-
-    /// What payloads told of a flow, which has ended or begins anew.
-    fn take_marks(&mut self, number: u32) -> Option<Box<Marks>> {
-        if !self.heads.get(number).is(Head::NAMED) {
-            return None;
-        }
-        self.heads.get_mut(number).unmark(Head::NAMED);
-        self.marks.remove(&number)
     }
 
     /// The first segment of a flow. Returns its number.
