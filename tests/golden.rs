@@ -82,7 +82,8 @@ fn told(report: &ConnectionReport) -> String {
         };
         let frame = step.frame.map_or("-".to_owned(), |frame| frame.number().to_string());
         let confirmed = if step.confirmed { ", confirmed" } else { "" };
-        let _ = writeln!(text, "  {} {}{mark} {} at {frame}{confirmed}", step.side, step.to_state, step.trigger);
+        let _ =
+            writeln!(text, "  {} {}{mark} {} at {frame}{confirmed}", step.side, step.to_state, step.trigger.trigger());
     }
     for fin in &report.fin_retransmissions {
         let _ = writeln!(

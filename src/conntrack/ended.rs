@@ -108,31 +108,35 @@ impl Teller {
         Self { config, usual: Box::default(), flow: None }
     }
 
-    /// All that the tables say of a connection of `ended`.
+    /// All that the tables say of a connection of `ended`, which has no number yet.
     pub fn report(&mut self, ended: &Ended, item: Item) -> ConnectionReport {
+        let mut report = ConnectionReport::blank();
+        self.tell(ended, item, 0, &mut report);
+        report
+    }
+
+    /// Writes all that the tables say of a connection of `ended` into `report`, whatever that held before; its number is `conn_id`.
+    pub fn tell(&mut self, ended: &Ended, item: Item, conn_id: u64, report: &mut ConnectionReport) {
         let closed = match item {
-            Item::Report(at) => return ended.reports[at as usize].clone(),
+            Item::Report(at) => {
+                report.clone_from(&ended.reports[at as usize]);
+                report.number(conn_id);
+                return;
+            }
             Item::Closed(at) => &ended.closed[at as usize],
         };
         let segments = &ended.segments[closed.segments.clone()];
-        let usual = self.usual.report(&closed.key, &closed.first, segments, &self.config, closed.finish);
-        let mut report = match usual {
-            Some(mut usual) => {
-                (usual.connection.who.vlan, usual.connection.who.tunnel) = (closed.vlan, closed.tunnel);
-                debug_assert_eq!(
-                    usual,
-                    self.judge(closed, segments),
-                    "a usual connection was told otherwise than judged"
-                );
-                usual
-            }
-            None => self.judge(closed, segments),
-        };
+        let is_usual = self.usual.tell(closed, segments, &self.config, conn_id, report);
+        if !is_usual || cfg!(debug_assertions) {
+            let mut judged = self.judge(closed, segments);
+            judged.number(conn_id);
+            debug_assert!(!is_usual || *report == judged, "told otherwise than judged: {report:?}\n{judged:?}");
+            *report = judged;
+        }
         if let Some(marks) = &closed.marks {
-            call(&mut report, marks);
+            call(report, marks);
         }
         report.connection.split = closed.split;
-        report
     }
 
     /// Judges a connection segment by segment.

@@ -6,6 +6,7 @@
 use super::key::Direction;
 use crate::tcp::segment::{Flags, FrameId, Options, Segment};
 use crate::tcp::seq::SeqNum;
+use crate::tcp::usual::Brief;
 use crate::time::Timestamp;
 
 /// What a flow's packed segments are counted from: its first one.
@@ -105,6 +106,12 @@ impl Packed {
         if self.rest & DOWN == 0 { Direction::Up } else { Direction::Down }
     }
 
+    /// Did it go the same way as `other`?
+    #[inline]
+    pub const fn is_along(&self, other: &Self) -> bool {
+        (self.rest ^ other.rest) & DOWN == 0
+    }
+
     /// Its control bits.
     #[inline]
     pub const fn flags(&self) -> Flags {
@@ -138,6 +145,31 @@ impl Packed {
         Timestamp::from_nanos(base.ts.as_nanos() + since)
     }
 
+    /// The segment, counted from the first.
+    #[inline]
+    pub const fn brief(&self) -> Brief {
+        let stamped = self.flags & HAS_TIMESTAMPS != 0;
+        Brief {
+            at: (self.since_high as i64) << 32 | self.since as i64,
+            frames: self.frames,
+            seq: SeqNum::new(self.seq),
+            ack: SeqNum::new(self.ack),
+            flags: self.flags(),
+            window: self.window,
+            payload: self.payload as u32,
+            id: if self.flags & HAS_ID != 0 { self.id } else { 0 },
+            stamps: if stamped { Some((self.value, self.echo)) } else { None },
+            scale: (self.rest >> SCALE).saturating_sub(1),
+            damaged: self.rest & (BAD_CHECKSUM | OPTIONS_CUT) != 0,
+        }
+    }
+
+    /// IP bytes, headers included.
+    #[inline]
+    pub const fn wire_bytes(&self) -> u32 {
+        self.payload as u32 + self.headers as u32
+    }
+
     /// The segment; its ordinal is the first one's.
     #[inline]
     pub fn unpack(&self, base: &Base) -> Segment {
@@ -156,7 +188,7 @@ impl Packed {
             flags: self.flags(),
             window: self.window,
             payload_len: self.payload.into(),
-            ip_len: u32::from(self.payload) + u32::from(self.headers),
+            ip_len: self.wire_bytes(),
             ip_id: (self.flags & HAS_ID != 0).then_some(self.id),
             checksum: self.checksum,
             bad_checksum: self.rest & BAD_CHECKSUM != 0,

@@ -319,9 +319,9 @@ fn icmp_errors_are_told_to_the_connection_that_they_quote() {
     assert_eq!(
         odd,
         [
+            ("icmp_time_exceeded", Some(Side::Client), 1, "10.9.9.9 about sequence number 101"),
             ("icmp_fragmentation_needed", Some(Side::Server), 3, "10.9.9.9 about sequence number 501, MTU 1400 bytes"),
             ("mtu_ignored", Some(Side::Server), 1, "sequence number 501 again, 1.00 s after 10.9.9.9 said so first"),
-            ("icmp_time_exceeded", Some(Side::Client), 1, "10.9.9.9 about sequence number 101"),
         ]
     );
 }

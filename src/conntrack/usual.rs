@@ -1,59 +1,55 @@
-//! A packed connection that took its usual course, told in one pass. In: its segments. Out: its report, or nothing where something was unusual: then
+//! A packed connection that took its usual course, told in one pass. In: its segments. Out: its report, or the word that something was unusual: then
 //! every segment has to be judged.
 
 use super::config::Config;
-use super::head::Key;
+use super::ended::Closed;
 use super::key::Direction;
-use super::packed::{Base, Packed};
-use crate::metrics::history::History;
+use super::packed::Packed;
 use crate::metrics::rows::{ConnectionReport, Who};
 use crate::metrics::time_wait::Finish;
-use crate::metrics::transfer::Transfer;
-use crate::metrics::usual::report;
-use crate::tcp::connection::Outcome;
+use crate::metrics::usual::{Tally, Told, tell};
 use crate::tcp::state::Side;
-use crate::tcp::usual::Usual;
+use crate::tcp::usual::{Origin, Usual};
 
 /// Tells usual connections one after the other, in the same memory.
 #[derive(Debug, Default)]
 pub struct UsualTeller {
     conn: Usual,
-    history: History,
 }
 
 impl UsualTeller {
-    /// All that the tables say of the connection of `key` with these `segments`, if nothing in it is unusual; but for its VLAN and tunnel.
-    pub fn report(
+    /// Writes all that the tables say of connection `conn_id`, which has these `segments`, into `report`; `false` if anything in it is unusual.
+    pub fn tell(
         &mut self,
-        key: &Key,
-        base: &Base,
+        closed: &Closed,
         segments: &[Packed],
         config: &Config,
-        finish: Finish,
-    ) -> Option<ConnectionReport> {
-        let first = segments.first().filter(|first| first.flags().is_bare_syn())?;
-        if key.is_self() || matches!(finish, Finish::Reuse { .. }) {
-            return None;
+        conn_id: u64,
+        report: &mut ConnectionReport,
+    ) -> bool {
+        let Some(first) = segments.first().filter(|first| first.flags().is_bare_syn()) else { return false };
+        if closed.key.is_self() || matches!(closed.finish, Finish::Reuse { .. }) {
+            return false;
         }
-        let Self { conn, history } = self;
-        conn.renew();
-        history.renew();
-        let mut transfer = Transfer::new(&first.unpack(base));
         let upwards = first.direction();
+        let mut tally = Tally::BLANK;
+        self.conn.renew();
         for packed in segments {
-            let side = if packed.direction() == upwards { Side::Client } else { Side::Server };
-            let seg = packed.unpack(base);
-            if !conn.take(side, &seg) {
-                return None;
+            let side = if packed.is_along(first) { Side::Client } else { Side::Server };
+            let seg = packed.brief();
+            if !self.conn.take(side, &seg) {
+                return false;
             }
-            let outcome = Outcome { new_bytes: seg.payload_len.into(), ..Outcome::default() };
-            transfer.add(side, &seg, &outcome);
-            history.add(side, &seg, &outcome);
+            tally.add(side, &seg, packed.wire_bytes());
         }
-        let [low, high] = key.ends();
+        let [low, high] = closed.key.ends();
         let (client, server) = if upwards == Direction::Up { (low, high) } else { (high, low) };
-        let who = Who { client, server, role_known: true, vlan: None, tunnel: None };
-        Some(report(conn, who, &transfer, history, config.time_wait, finish))
+        let who = Who { client, server, role_known: true, vlan: closed.vlan, tunnel: closed.tunnel };
+        let base = &closed.first;
+        let origin = Origin { ts: base.ts, frame: base.frame, ordinal: base.ordinal };
+        let (time_wait, finish) = (config.time_wait, closed.finish);
+        tell(&mut self.conn, &Told { conn_id, who, origin, tally: &tally, time_wait, finish }, report);
+        true
     }
 }
 
@@ -63,6 +59,8 @@ mod tests {
 
     use super::*;
     use crate::conntrack::flow::Flow;
+    use crate::conntrack::head::Key;
+    use crate::conntrack::packed::Base;
     use crate::tcp::segment::{Addressed, Flags, FrameId, HostPort, Options, Segment};
     use crate::tcp::seq::SeqNum;
     use crate::time::{Span, Timestamp};
@@ -185,7 +183,12 @@ mod tests {
                 flow.feed_known(ways[who], &segment.unpack(&base), &config);
                 packed.push(segment);
             }
-            (UsualTeller::default().report(&key, &base, &packed, &config, finish), flow.finish(&config, finish))
+            let segments = 0..packed.len();
+            let (first, marks, split) = (base, None, false);
+            let closed = Closed { key, first, vlan: None, tunnel: None, finish, segments, marks, split };
+            let mut usual = ConnectionReport::blank();
+            let told = UsualTeller::default().tell(&closed, &packed, &config, 0, &mut usual);
+            (told.then_some(usual), flow.finish(&config, finish))
         }
 
         fn end(&self, after: i64) -> Timestamp {

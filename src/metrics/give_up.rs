@@ -2,7 +2,6 @@
 //! long ago and never came.
 
 use crate::tcp::connection::Connection;
-use crate::tcp::life::Life;
 use crate::tcp::log::Note;
 use crate::tcp::state::{Evidence, Side, State};
 use crate::tcp::transition::Stimulus;
@@ -11,19 +10,16 @@ use crate::time::{Span, Timestamp};
 /// The longest first timeout in use (RFC 1122 4.2.3.1; RFC 6298 lowered it to a second): what was sent once is repeated by then.
 const FIRST_TIMEOUT: Span = Span::from_secs(3);
 
-/// Ends the client of `life`, whose only packet, its SYN, passed at `sent`.
-pub(super) fn give_up_once(life: &mut Life, sent: Timestamp, end: Timestamp) {
-    end_side(life, Side::Client, sent, FIRST_TIMEOUT, end);
+/// When an endpoint whose only packet passed at `sent` gave up, and by when it has, if that was before the `end`.
+pub(super) fn once(sent: Timestamp, end: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    at(sent, FIRST_TIMEOUT, end)
 }
 
-/// Ends `side`, which repeats something with `interval` before the last time, at `last`.
-fn end_side(life: &mut Life, side: Side, last: Timestamp, interval: Span, end: Timestamp) {
+/// The same for one that repeated something with `interval` before the last time, at `last`.
+fn at(last: Timestamp, interval: Span, end: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let due = last.plus(interval).plus(interval);
     let over = due.plus(interval);
-    if interval.as_nanos() > 0 && over <= end {
-        life.add(side, Stimulus::GaveUp, due, None, Evidence::Assumed);
-        life.bound_last(side, |_| (None, Some(over)));
-    }
+    (interval.as_nanos() > 0 && over <= end).then_some((due, over))
 }
 
 /// Ends each side that repeats itself no more, by `end`, the last instant that is known of. A timer at most doubles (RFC 6298 5.5), so the next
@@ -40,6 +36,9 @@ pub fn give_up(conn: &mut Connection, end: Timestamp) {
         let mut copies = conn.log.iter().rev().filter(|note| note.side == side && note.sent && repeated(note));
         let Some(last) = copies.next().map(|note| note.ts) else { continue };
         let Some(interval) = copies.next().map(|before| last.since(before.ts)).or(once) else { continue };
-        end_side(&mut conn.life, side, last, interval, end);
+        if let Some((due, over)) = at(last, interval, end) {
+            conn.life.add(side, Stimulus::GaveUp, due, None, Evidence::Assumed);
+            conn.life.bound_last(side, |_| (None, Some(over)));
+        }
     }
 }

@@ -25,6 +25,15 @@ pub struct Letters {
 impl Letters {
     /// Room for one more: the `^` comes when the roles flip.
     const CAPACITY: usize = MAX_LETTERS + 1;
+    /// No letters.
+    pub const NONE: Self = Self { len: 0, ascii: [0; Self::CAPACITY] };
+
+    /// These letters, all of them ASCII; the first that there is room for.
+    pub(super) fn of(letters: &[u8]) -> Self {
+        let mut all = Self::default();
+        letters.iter().for_each(|&letter| _ = all.push(letter));
+        all
+    }
 
     /// As bytes, all of them ASCII.
     pub fn as_bytes(&self) -> &[u8] {
@@ -60,7 +69,7 @@ impl Letters {
 
 impl Default for Letters {
     fn default() -> Self {
-        Self { len: 0, ascii: [0; Self::CAPACITY] }
+        Self::NONE
     }
 }
 
@@ -209,25 +218,36 @@ impl History {
         self.counts.swap(0, 1);
     }
 
-    /// Zeek's `conn_state` from its own rules (`base/protocols/conn/main.zeek`), told from what each side sent.
+    /// [`conn_state`] of these letters.
     pub fn conn_state(&self, established: bool, closed: [bool; 2], reset: [bool; 2]) -> &'static str {
         let (client_syn, server_syn_ack) = (self.has(Side::Client, b's'), self.has(Side::Server, b'h'));
-        let answered = self.seen[Side::Server.index()] != 0;
-        match (reset, closed) {
-            ([_, true], _) if client_syn && !server_syn_ack && !established => "REJ",
-            ([false, true], _) if !client_syn && server_syn_ack => "RSTRH",
-            ([false, true], _) if client_syn || established => "RSTR",
-            ([true, _], _) if client_syn && !answered => "RSTOS0",
-            ([true, _], _) if client_syn && server_syn_ack || established => "RSTO",
-            ([false, false], [true, true]) if client_syn => "SF",
-            ([false, false], [true, false]) if client_syn && !answered => "SH",
-            ([false, false], [true, false]) if established && client_syn => "S2",
-            ([false, false], [false, true]) if !client_syn && server_syn_ack => "SHR",
-            ([false, false], [false, true]) if established && client_syn => "S3",
-            ([false, false], [false, false]) if client_syn && !answered => "S0",
-            ([false, false], [false, false]) if client_syn && established => "S1",
-            _ => "OTH",
-        }
+        conn_state(client_syn, server_syn_ack, self.seen[Side::Server.index()] != 0, established, closed, reset)
+    }
+}
+
+/// Zeek's `conn_state` from its own rules (`base/protocols/conn/main.zeek`), told from what each side sent. `answered`: the server sent anything.
+pub(super) fn conn_state(
+    client_syn: bool,
+    server_syn_ack: bool,
+    answered: bool,
+    established: bool,
+    closed: [bool; 2],
+    reset: [bool; 2],
+) -> &'static str {
+    match (reset, closed) {
+        ([_, true], _) if client_syn && !server_syn_ack && !established => "REJ",
+        ([false, true], _) if !client_syn && server_syn_ack => "RSTRH",
+        ([false, true], _) if client_syn || established => "RSTR",
+        ([true, _], _) if client_syn && !answered => "RSTOS0",
+        ([true, _], _) if client_syn && server_syn_ack || established => "RSTO",
+        ([false, false], [true, true]) if client_syn => "SF",
+        ([false, false], [true, false]) if client_syn && !answered => "SH",
+        ([false, false], [true, false]) if established && client_syn => "S2",
+        ([false, false], [false, true]) if !client_syn && server_syn_ack => "SHR",
+        ([false, false], [false, true]) if established && client_syn => "S3",
+        ([false, false], [false, false]) if client_syn && !answered => "S0",
+        ([false, false], [false, false]) if client_syn && established => "S1",
+        _ => "OTH",
     }
 }
 

@@ -163,12 +163,11 @@ pub(super) fn transition(side: Side, number: u32, step: &Step, retracted: bool) 
         to_state: step.to,
         ts: step.ts,
         frame: step.frame,
-        trigger: step.stimulus.trigger(),
+        trigger: step.stimulus,
         evidence: step.evidence,
         confirmed: step.confirmed.is_some() && !retracted,
         earliest_ts: step.earliest,
         latest_ts: step.latest,
         retracted,
-        rfc: step.rfc,
     }
 }

@@ -3,7 +3,7 @@
 //! `None` is "unknown", never zero. Spans end in `_ns` and are nanoseconds; sizes are bytes. Arrays of two are indexed by
 //! [`Side::index`]: client, server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 pub use super::history::Letters;
@@ -12,6 +12,7 @@ pub use crate::names::mark::{App, Called, TlsVersion};
 pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
+use crate::tcp::transition::{self, Stimulus};
 use crate::tcp::words::words;
 use crate::time::Timestamp;
 
@@ -207,13 +208,19 @@ pub struct TransitionRow {
     pub ts: Timestamp,
     /// `None` for a timer.
     pub frame: Option<FrameId>,
-    pub trigger: &'static str,
+    pub trigger: Stimulus,
     pub evidence: Evidence,
     pub confirmed: bool,
     pub earliest_ts: Option<Timestamp>,
     pub latest_ts: Option<Timestamp>,
     pub retracted: bool,
-    pub rfc: &'static str,
+}
+
+impl TransitionRow {
+    /// The section of RFC 9293 that has the change.
+    pub fn rfc(&self) -> &'static str {
+        transition::next(self.from_state, self.trigger).map_or("", |rule| rule.cite)
+    }
 }
 
 /// `fin_retransmissions`: a row a repeated FIN.
@@ -422,6 +429,70 @@ pub struct ConnectionReport {
 }
 
 impl ConnectionReport {
+    /// Room for a report: of nobody, and nothing happened.
+    pub const fn blank() -> Self {
+        let nobody = HostPort::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let (no_time, no_frame) = (Timestamp::MIN, FrameId::new(0, 0));
+        let called = Called { app: None, name: None, alpn: None, tls_version: None, tls_handshake_ns: None };
+        Self {
+            ordinal: 0,
+            waiting: Waiting { held_off_since: None, server_spoke: None },
+            connection: ConnectionRow {
+                conn_id: 0,
+                who: Who { client: nobody, server: nobody, role_known: false, vlan: None, tunnel: None },
+                first_ts: no_time,
+                last_ts: no_time,
+                first_frame: no_frame,
+                last_frame: no_frame,
+                packets: [0; 2],
+                wire_bytes: [0; 2],
+                capture_copies: [0; 2],
+                payload_bytes: [0; 2],
+                opening: Opening::NoAnswer,
+                syn_packets: 0,
+                syn_ack_packets: 0,
+                connect_ns: None,
+                syn_to_syn_ack_ns: None,
+                syn_ack_to_ack_ns: None,
+                handshake_ns: None,
+                tap: Tap::Unknown,
+                closing: Closing::Open,
+                active_closer: None,
+                states: [None; 2],
+                fin_retransmissions: [0; 2],
+                close_wait_ns: [None; 2],
+                retransmissions: [0; 2],
+                history: Letters::NONE,
+                conn_state: "OTH",
+                syn_retransmissions: 0,
+                syn_ack_retransmissions: 0,
+                accept_queue_overflow: false,
+                syn_wait_ns: None,
+                accept_wait_ns: None,
+                called,
+                split: false,
+            },
+            transitions: Vec::new(),
+            fin_retransmissions: Vec::new(),
+            time_wait: Vec::new(),
+            anomalies: Vec::new(),
+        }
+    }
+
+    /// Lets go of memory that only an extraordinary connection needed.
+    pub fn shrink(&mut self) {
+        const USUAL: usize = 64;
+        if self.transitions.capacity() > USUAL {
+            self.transitions = Vec::new();
+        }
+        if self.fin_retransmissions.capacity() > USUAL {
+            self.fin_retransmissions = Vec::new();
+        }
+        if self.anomalies.capacity() > USUAL {
+            self.anomalies = Vec::new();
+        }
+    }
+
     /// Gives the connection its number, and every row its place: by side, then step or time.
     pub fn number(&mut self, conn_id: u64) {
         self.connection.conn_id = conn_id;

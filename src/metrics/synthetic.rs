@@ -8,6 +8,7 @@ use super::folds::{Asked, Folds, Told};
 use super::rows::*;
 use crate::tcp::segment::{FrameId, HostPort};
 use crate::tcp::state::{Evidence, Side, State};
+use crate::tcp::transition::Stimulus;
 use crate::time::{Span, Timestamp};
 
 /// Nanoseconds since the epoch.
@@ -114,13 +115,12 @@ impl Draft {
                     to_state: to,
                     ts: at(ts),
                     frame: Some(FrameId::new(0, 1)),
-                    trigger: "snd SYN",
+                    trigger: Stimulus::SndSyn,
                     evidence: Evidence::Observed,
                     confirmed: true,
                     earliest_ts: None,
                     latest_ts: Some(at(ts)),
                     retracted: false,
-                    rfc: "3.10.1",
                 });
                 from = to;
             }

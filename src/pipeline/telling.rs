@@ -65,13 +65,14 @@ struct Piece {
 }
 
 impl Piece {
-    fn tell(&self, teller: &mut Teller) -> Vec<ConnectionReport> {
-        let report = |&(at, item, number): &(u32, Item, u64)| {
-            let mut report = teller.report(&self.ended[at as usize], item);
-            report.number(number);
-            report
-        };
-        self.which.iter().map(report).collect()
+    /// Tells them in `reports`, where others were told before: what has been allocated for one connection serves the next.
+    fn tell(&self, teller: &mut Teller, mut reports: Vec<ConnectionReport>) -> Vec<ConnectionReport> {
+        reports.resize_with(self.which.len(), ConnectionReport::blank);
+        for (&(at, item, number), report) in self.which.iter().zip(&mut reports) {
+            report.shrink();
+            teller.tell(&self.ended[at as usize], item, number, report);
+        }
+        reports
     }
 }
 
@@ -79,7 +80,7 @@ impl Piece {
 struct Worker<R: Render> {
     pieces: SyncSender<Piece>,
     told: Receiver<Told<R>>,
-    /// Reports that were taken go back: memory is freed on the thread that has it, or both would wait for one lock.
+    /// Reports that were taken go back, to be told over.
     taken: Sender<Vec<ConnectionReport>>,
 }
 
@@ -93,6 +94,8 @@ pub struct Telling<S: Sink> {
     renderer: S::Renderer,
     teller: Teller,
     workers: Vec<Worker<S::Renderer>>,
+    /// Reports that were told here and taken.
+    taken: Vec<Vec<ConnectionReport>>,
     numbers: Numbers,
     waiting: Vec<Portion>,
     /// Connections in `waiting`.
@@ -116,6 +119,7 @@ impl<S: Sink> Telling<S> {
             renderer,
             teller: Teller::new(config.clone()),
             workers,
+            taken: Vec::new(),
             numbers: Numbers::default(),
             waiting: Vec::new(),
             count: 0,
@@ -213,21 +217,21 @@ impl<S: Sink> Telling<S> {
             let turn = match hand_out(&self.workers, piece) {
                 Ok(worker) => Turn::At(worker),
                 Err(piece) => {
-                    let reports = piece.tell(&mut self.teller);
+                    let reports = piece.tell(&mut self.teller, self.taken.pop().unwrap_or_default());
                     let rendered = self.renderer.render(&reports);
                     Turn::Told((reports, rendered))
                 }
             };
             under_way.push_back(turn);
             while let Some(told) = next(&self.workers, &mut under_way, MOST_UNDER_WAY) {
-                Self::take(&mut self.sink, &mut self.error, &self.workers, told);
+                Self::take(&mut self.sink, &mut self.error, &self.workers, &mut self.taken, told);
             }
             if self.error.is_some() {
                 return;
             }
         }
         while let Some(told) = next(&self.workers, &mut under_way, 0) {
-            Self::take(&mut self.sink, &mut self.error, &self.workers, told);
+            Self::take(&mut self.sink, &mut self.error, &self.workers, &mut self.taken, told);
         }
     }
 
@@ -235,15 +239,17 @@ impl<S: Sink> Telling<S> {
         sink: &mut S,
         error: &mut Option<Error>,
         workers: &[Worker<S::Renderer>],
+        taken: &mut Vec<Vec<ConnectionReport>>,
         (whose, (reports, rendered)): (Option<usize>, Told<S::Renderer>),
     ) {
         if error.is_none() {
             sink.fold(&reports);
             *error = rendered.and_then(|rendered| sink.write(rendered)).err();
         }
-        if let Some(worker) = whose.and_then(|number| workers.get(number)) {
+        match whose.and_then(|number| workers.get(number)) {
             // A worker that has gone needs nothing back.
-            let _ = worker.taken.send(reports);
+            Some(worker) => _ = worker.taken.send(reports),
+            None => taken.push(reports),
         }
     }
 }
@@ -305,8 +311,7 @@ impl<R: Render> Worker<R> {
         let (mut teller, renderer) = (Teller::new(config.clone()), renderer.clone());
         thread::Builder::new().name(format!("rows {number}")).spawn(move || {
             while let Ok(piece) = inbox.recv() {
-                back.try_iter().for_each(drop::<Vec<ConnectionReport>>);
-                let reports = piece.tell(&mut teller);
+                let reports = piece.tell(&mut teller, back.try_recv().unwrap_or_default());
                 let rendered = renderer.render(&reports);
                 drop(piece);
                 // Nobody waits for it any more.

@@ -250,7 +250,7 @@ impl Page<'_> {
         };
         let later = self.clock.map_or(String::new(), |clock| format!("{} later", row.ts.since(clock)));
         let (client, server) = (client.padded(self.style), server.padded(self.style));
-        let by = row.frame.map_or("", |_| row.trigger);
+        let by = row.frame.map_or("", |_| row.trigger.trigger());
         let frame = row.frame.map_or(String::new(), |frame| frame.number().to_string());
         let text = format!("{later:>12}  {client}{by:^width$}  {server}{frame:>FRAME$}", width = self.arrow);
         let _ = writeln!(self.out, "{}", text.trim_end());

@@ -345,7 +345,7 @@ fn rows(table: &str, reports: &[ConnectionReport], start: Timestamp) -> Result<V
                     ("to_state", word(row.to_state)),
                     ("ts", at(Some(row.ts))),
                     ("frame", optional(row.frame.map(|frame| frame.number()))),
-                    ("trigger", word(row.trigger.replace(' ', "_"))),
+                    ("trigger", word(row.trigger.trigger().replace(' ', "_"))),
                     ("evidence", word(row.evidence.name())),
                     ("confirmed", word(row.confirmed)),
                     ("earliest_ts", at(row.earliest_ts)),

@@ -9,19 +9,19 @@ use super::state::{Side, State};
 use crate::time::{Span, Timestamp};
 
 /// Whoever answers anything within this stands beside the tap, on the same host or as good as: nothing waits in between.
-const BESIDE_THE_TAP: Span = Span::from_micros(100);
+pub(super) const BESIDE_THE_TAP: Span = Span::from_micros(100);
 /// Nothing but a host's own stack answers within this: nothing is lost in between, either.
-const ON_THE_HOST: Span = Span::from_micros(60);
+pub(super) const ON_THE_HOST: Span = Span::from_micros(60);
 /// The segments that may be out at once from the start (RFC 6928), but for the FIN itself.
-const INITIAL_WINDOW: u16 = 9;
+pub(super) const INITIAL_WINDOW: u16 = 9;
 /// What passes between the change that close() makes and the FIN's timestamp. Seen on Linux: tens of microseconds.
-const CLOSE_TAKES: Span = Span::from_micros(300);
+pub(super) const CLOSE_TAKES: Span = Span::from_micros(300);
 /// What an endpoint beside the tap may take from its close() to its FIN. Seen on Linux: at most 250 us.
-const IT_TAKES: Span = Span::from_millis(1);
+pub(super) const IT_TAKES: Span = Span::from_millis(1);
 /// What an endpoint beside the tap may take from a packet to the change that it makes. Seen on Linux: a tenth of a millisecond, 1.4 at worst.
-const SOFTIRQ_TAKES: Span = Span::from_millis(3);
+pub(super) const SOFTIRQ_TAKES: Span = Span::from_millis(3);
 /// The same while an application may hold the socket; seen: 6 ms.
-const OWNER_TAKES: Span = Span::from_millis(10);
+pub(super) const OWNER_TAKES: Span = Span::from_millis(10);
 
 impl Connection {
     pub(super) fn note(&self, side: Side, seg: &Segment) -> Note {

@@ -9,7 +9,7 @@ use crate::time::{Span, Timestamp};
 /// How many of the latest packets are remembered to recognize copies.
 const FINGERPRINTS: usize = 8;
 /// How many of the latest advances of SND.NXT are remembered to bound times.
-const ADVANCES: usize = 4;
+pub(super) const ADVANCES: usize = 4;
 /// How many different ends of FINs are remembered; one is sound, more are a broken or hostile sender.
 const FIN_ENDS: usize = 8;
 /// A copy that comes this soon is the tap's doing; later, the network's.
@@ -24,10 +24,10 @@ const UNNUMBERED_COPY: Span = Span::from_millis(1);
 pub const SOONEST_SYN: Span = Span::from_millis(150);
 
 /// What leaves within this after an acknowledgement came may have waited for it.
-const LEAVES_AT_ONCE: Span = Span::from_millis(1);
+pub(super) const LEAVES_AT_ONCE: Span = Span::from_millis(1);
 
 /// Senders count their IPv4 identifications up; one that lies at most this far behind the last is of a packet that was overtaken.
-const OVERTAKEN_IDS: u16 = 64;
+pub(super) const OVERTAKEN_IDS: u16 = 64;
 
 /// The same packet seen twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

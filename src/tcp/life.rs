@@ -5,7 +5,7 @@
 
 use super::log::{Acted, Note};
 use super::reach::{Arrived, arrived};
-use super::segment::{FrameId, Segment};
+use super::segment::FrameId;
 use super::seq::SeqNum;
 use super::state::{Evidence, Side, State};
 use super::transition::{self, Stimuli, Stimulus};
@@ -13,9 +13,6 @@ use crate::time::{Span, Timestamp};
 
 /// Beliefs taken back beyond this many are not kept for audit.
 const MAX_RETRACTED: usize = 1_024;
-
-/// How long after its own packet an endpoint may change its state. Seen on Linux: 6 to 20 us, on a busy machine up to 700.
-const AFTER_ITS_PACKET: Span = Span::from_millis(1);
 
 /// A change of state of one endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,20 +37,11 @@ pub struct Step {
     pub earliest: Option<Timestamp>,
     /// The endpoint had changed by then.
     pub latest: Option<Timestamp>,
-    /// The section of RFC 9293.
-    pub rfc: &'static str,
 }
 
 impl Step {
-    /// How long after the packet that shows it the change may come. Linux acknowledges a FIN before it enters TIME_WAIT or CLOSING
-    /// (`tcp_fin`), and may send an RST before it lets go of the socket (`tcp_keepalive_timer`): a tap on the host itself sees the packet
-    /// before the change.
     const fn slack(&self) -> Span {
-        match self.stimulus {
-            Stimulus::RcvFin if matches!(self.to, State::TimeWait | State::Closing) => AFTER_ITS_PACKET,
-            Stimulus::SndRst => AFTER_ITS_PACKET,
-            _ => Span::ZERO,
-        }
+        transition::slack(self.stimulus, self.to)
     }
 
     /// The same change by the same packet?
@@ -244,7 +232,6 @@ impl Life {
             confirmed: (evidence == Evidence::Observed).then_some(note.ts),
             earliest,
             latest,
-            rfc: rule.cite,
         });
     }
 
@@ -316,44 +303,6 @@ impl Life {
         }
     }
 
-    /// Adds a step that `seg` shows, between two instants, to a life of which nothing is ever taken back.
-    #[inline]
-    pub(super) fn append(
-        &mut self,
-        side: Side,
-        stimulus: Stimulus,
-        evidence: Evidence,
-        seg: &Segment,
-        [earliest, latest]: [Option<Timestamp>; 2],
-    ) {
-        let from = self.state[side.index()];
-        let Some(rule) = transition::next(from, stimulus) else { return };
-        self.state[side.index()] = Some(rule.to);
-        self.steps[side.index()].push(Step {
-            from,
-            to: rule.to,
-            stimulus,
-            ts: seg.ts,
-            frame: Some(seg.frame),
-            note: None,
-            evidence,
-            confirmed: Some(seg.ts).filter(|_| evidence == Evidence::Observed),
-            earliest,
-            latest,
-            rfc: rule.cite,
-        });
-    }
-
-    /// The step that brought `side` into `state`, to be bounded or confirmed.
-    pub(super) fn step_into(&mut self, side: Side, state: State) -> Option<&mut Step> {
-        self.steps[side.index()].iter_mut().find(|step| step.to == state)
-    }
-
-    /// The steps of `side` that wait for their proof.
-    pub(super) fn unconfirmed_steps(&mut self, side: Side) -> impl Iterator<Item = &mut Step> {
-        self.steps[side.index()].iter_mut().filter(|step| step.confirmed.is_none())
-    }
-
     /// Is there a step of `side` that waits for its proof?
     pub fn unconfirmed(&self, side: Side) -> bool {
         self.steps[side.index()].iter().any(|step| step.confirmed.is_none())
@@ -377,7 +326,6 @@ impl Life {
             confirmed: None,
             earliest: None,
             latest: None,
-            rfc: rule.cite,
         });
     }
 

@@ -6,9 +6,9 @@ use super::seq::SeqNum;
 use crate::time::{Span, Timestamp};
 
 /// The clock of timestamps in nearly every stack: a millisecond a tick.
-const TICK: Span = Span::from_millis(1);
+pub(super) const TICK: Span = Span::from_millis(1);
 /// How much faster than the tap's an endpoint's clock may run: a part in so many.
-const DRIFT: i64 = 2_000;
+pub(super) const DRIFT: i64 = 2_000;
 
 /// Nanoseconds from the TSval `from` to `to`, if they count milliseconds.
 pub const fn ticks_between(from: u32, to: u32) -> i64 {

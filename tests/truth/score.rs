@@ -179,7 +179,7 @@ fn in_words(row: &TransitionRow) -> String {
     format!(
         "{from} → {} by `{}`{} at {} in [{}, {}] {}{}",
         row.to_state,
-        row.trigger,
+        row.trigger.trigger(),
         row.frame.map_or_else(String::new, |frame| format!(" frame {}", frame.number())),
         short(row.ts),
         bound(row.earliest_ts),
