@@ -1,41 +1,14 @@
 //! Connections that can no longer change, on their way from the table to whoever tells them. In: packed flows and finished reports.
 //! Out: one report each.
 
-use std::ops::Range;
-
+use super::closed::Closed;
 use super::config::Config;
 use super::flow::Flow;
-use super::head::Key;
 use super::key::{Direction, FlowKey};
-use super::packed::{Base, Packed};
+use super::packed::Packed;
 use super::usual::UsualTeller;
 use crate::metrics::rows::ConnectionReport;
-use crate::metrics::time_wait::Finish;
 use crate::names::mark::Marks;
-use crate::tcp::segment::{Addressed, Tunnel};
-
-/// A connection that is over and has not been told: its segments stand in [`Ended`].
-#[derive(Clone, Debug)]
-pub struct Closed {
-    pub(super) key: Key,
-    pub(super) first: Base,
-    pub(super) vlan: Option<u16>,
-    pub(super) tunnel: Option<Tunnel>,
-    pub(super) finish: Finish,
-    pub(super) segments: Range<usize>,
-    /// What its payloads told.
-    pub(super) marks: Option<Box<Marks>>,
-    pub(super) split: bool,
-}
-
-impl Closed {
-    /// Its first segment; `segments` are its own.
-    pub(super) fn first(&self, segments: &[Packed]) -> Addressed {
-        let [low, high] = self.key.ends();
-        let (src, dst) = if segments[0].direction() == Direction::Up { (low, high) } else { (high, low) };
-        Addressed { src, dst, vlan: self.vlan, tunnel: self.tunnel, segment: segments[0].unpack(&self.first) }
-    }
-}
 
 /// Connections that have ended, and which numbers were given out meanwhile.
 #[derive(Clone, Debug, Default)]

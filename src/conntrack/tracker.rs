@@ -11,7 +11,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use super::apart::Apart;
-use super::ended::{Closed, Ended, Teller, call};
+use super::closed::Closed;
+use super::ended::{Ended, Teller, call};
 use super::flow::Flow;
 use super::head::{Chunk, Head, IN_CHUNK, Key};
 use super::index::Index;

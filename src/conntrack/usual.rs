@@ -1,8 +1,8 @@
 //! A packed connection that took its usual course, told in one pass. In: its segments. Out: its report, or the word that something was unusual: then
 //! every segment has to be judged.
 
+use super::closed::Closed;
 use super::config::Config;
-use super::ended::Closed;
 use super::key::Direction;
 use super::packed::Packed;
 use crate::metrics::rows::{ConnectionReport, Who};
