@@ -5,43 +5,78 @@ use std::net::IpAddr;
 
 use crate::time::{NANOS_PER_SEC, Timestamp};
 
-/// `00` to `99`.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut n = 0;
-    while n < 100 {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
-        n += 1;
-    }
-    pairs
-};
+/// Eight digits as bytes, the first one lowest; all of them `0`.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+/// What eight digits can tell apart.
+const EIGHT: u64 = 100_000_000;
 
-/// The two digits of the last two places of `n`.
-const fn pair(n: u64) -> [u8; 2] {
-    PAIRS[(n % 100) as usize]
+/// The eight digits of a number below [`EIGHT`], four, two and one at a time in the lanes of one word.
+#[inline]
+const fn eight(n: u64) -> u64 {
+    let fours = n / 10_000 | (n % 10_000) << 32;
+    let hundreds = (fours * 10_486 >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    ZEROS + (tens | (twos - tens * 10) << 8)
+}
+
+/// Appends the first `len` of some bytes: a copy of a length that the compiler knows, and then what is too much goes.
+#[inline]
+fn put<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {
+    let end = out.len() + len;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
+
+/// Appends a number below [`EIGHT`].
+#[inline]
+fn few(out: &mut Vec<u8>, n: u64) {
+    let text = eight(n);
+    // A zero has a digit, too.
+    let leading = ((text ^ ZEROS).trailing_zeros() / 8).min(7);
+    put(out, (text >> (8 * leading)).to_le_bytes(), 8 - leading as usize);
 }
 
 /// Appends an integer.
+#[inline]
 pub fn integer(out: &mut Vec<u8>, value: i64) {
-    if let Ok(digit @ 0..10) = u8::try_from(value) {
-        return out.push(b'0' + digit);
+    match u64::try_from(value) {
+        Ok(value) if value < EIGHT => few(out, value),
+        _ => long(out, value),
     }
-    // 19 digits at most.
-    let (mut digits, mut free, mut rest) = ([0_u8; 20], 20, value.unsigned_abs());
-    while rest >= 10 {
-        free -= 2;
-        digits[free..free + 2].copy_from_slice(&pair(rest));
-        rest /= 100;
-    }
-    if rest > 0 {
-        free -= 1;
-        digits[free] = b'0' + rest as u8;
-    }
+}
+
+fn long(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
     }
-    out.extend_from_slice(&digits[free..]);
+    let (upper, lower) = (value.unsigned_abs() / EIGHT, value.unsigned_abs() % EIGHT);
+    match (upper / EIGHT, upper % EIGHT) {
+        (0, 0) => return few(out, lower),
+        (0, middle) => few(out, middle),
+        (top, middle) => {
+            few(out, top);
+            out.extend_from_slice(&eight(middle).to_le_bytes());
+        }
+    }
+    out.extend_from_slice(&eight(lower).to_le_bytes());
 }
+
+/// Each octet with a dot behind it, and how long that is.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([b'.'; 4], 2); 256];
+    let mut n = 0;
+    while n < 256 {
+        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        octets[n] = match n {
+            0..10 => ([digits[2], b'.', b'.', b'.'], 2),
+            10..100 => ([digits[1], digits[2], b'.', b'.'], 3),
+            _ => ([digits[0], digits[1], digits[2], b'.'], 4),
+        };
+        n += 1;
+    }
+    octets
+};
 
 /// Appends an address.
 pub fn address(out: &mut Vec<u8>, ip: IpAddr) {
@@ -50,63 +85,62 @@ pub fn address(out: &mut Vec<u8>, ip: IpAddr) {
         let _ = write!(out, "{ip}");
         return;
     };
-    let (mut text, mut used) = ([b'.'; 16], 0);
     for octet in ip.octets() {
-        let digits = pair(octet.into());
-        match octet {
-            0..10 => {
-                text[used] = digits[1];
-                used += 1;
-            }
-            10..100 => {
-                text[used..used + 2].copy_from_slice(&digits);
-                used += 2;
-            }
-            _ => {
-                text[used] = b'0' + octet / 100;
-                text[used + 1..used + 3].copy_from_slice(&digits);
-                used += 3;
-            }
-        }
-        // The dot is there already.
-        used += 1;
+        let (text, len) = OCTETS[usize::from(octet)];
+        put(out, text, len.into());
     }
-    out.extend_from_slice(&text[..used - 1]);
+    // The last dot.
+    out.pop();
 }
 
-/// Writes instants; remembers the second of the last one, since those of a column are seldom far apart.
+/// The second of an instant as text, kept from one instant to the next: most lie in the same second, or at least in the same day.
 #[derive(Clone, Debug)]
 pub struct Stamps {
+    day: i64,
     second: i64,
-    /// `2026-01-02T03:04:05.000000000Z`; the years that can be held have four digits.
-    text: [u8; 30],
+    /// `2026-01-02T03:04:05.`
+    text: [u8; 20],
 }
 
 impl Default for Stamps {
     fn default() -> Self {
-        // No instant lies in this second.
-        Self { second: i64::MIN, text: [b'0'; 30] }
+        // No instant lies in this day.
+        Self { day: i64::MIN, second: i64::MIN, text: [b'0'; 20] }
     }
 }
 
 impl Stamps {
-    /// Appends `ts` as RFC 3339 in UTC with nine digits.
+    const SECONDS_A_DAY: i64 = 86_400;
+
+    /// Appends an instant in RFC 3339.
+    #[inline]
     pub fn write(&mut self, out: &mut Vec<u8>, ts: Timestamp) {
         let (second, nanos) =
             (ts.as_nanos().div_euclid(NANOS_PER_SEC), ts.as_nanos().rem_euclid(NANOS_PER_SEC).unsigned_abs());
         if self.second != second {
-            self.second = second;
-            if let Ok(text) = <[u8; 30]>::try_from(ts.to_string().as_bytes()) {
-                self.text = text;
-            }
+            self.turn(second, ts);
         }
-        let [.., a, b, c, d, e, f, g, h, i, _] = &mut self.text;
-        *a = b'0' + (nanos / 100_000_000) as u8;
-        [*b, *c] = pair(nanos / 1_000_000);
-        [*d, *e] = pair(nanos / 10_000);
-        [*f, *g] = pair(nanos / 100);
-        [*h, *i] = pair(nanos);
         out.extend_from_slice(&self.text);
+        let [.., last] = eight(nanos / EIGHT).to_le_bytes();
+        out.push(last);
+        out.extend_from_slice(&eight(nanos % EIGHT).to_le_bytes());
+        out.push(b'Z');
+    }
+
+    fn turn(&mut self, second: i64, ts: Timestamp) {
+        let (day, in_day) =
+            (second.div_euclid(Self::SECONDS_A_DAY), second.rem_euclid(Self::SECONDS_A_DAY).unsigned_abs());
+        if self.day != day
+            && let Some(text) = ts.to_string().as_bytes().first_chunk()
+        {
+            (self.day, self.text) = (day, *text);
+        }
+        self.second = second;
+        // Two digits each, with what stands between them.
+        let [.., h0, h1, m0, m1, s0, s1] =
+            eight(in_day / 3600 * 10_000 + in_day / 60 % 60 * 100 + in_day % 60).to_le_bytes();
+        let [.., a, b, _, c, d, _, e, f, _] = &mut self.text;
+        [*a, *b, *c, *d, *e, *f] = [h0, h1, m0, m1, s0, s1];
     }
 }
 
@@ -139,7 +173,19 @@ mod tests {
     #[test]
     fn instants_read_as_they_print() {
         let mut stamps = Stamps::default();
-        for nanos in [0, 5, 999_999_999, 1_000_000_000, -1, -999_999_999, i64::MIN, i64::MAX, 951_782_400_000_000_000] {
+        for nanos in [
+            0,
+            5,
+            999_999_999,
+            1_000_000_000,
+            86_399_000_000_001,
+            45_296_000_000_000,
+            -1,
+            -999_999_999,
+            i64::MIN,
+            i64::MAX,
+            951_782_400_000_000_000,
+        ] {
             let ts = Timestamp::from_nanos(nanos);
             assert_eq!(text(|out| stamps.write(out, ts)), ts.to_string());
         }

@@ -8,6 +8,7 @@ use crate::metrics::rows::{
 };
 use crate::tcp::segment::FrameId;
 use crate::tcp::state::{Evidence, Side, State};
+use crate::tcp::transition::Stimulus;
 use crate::time::Timestamp;
 
 /// The type of a column.
@@ -97,6 +98,11 @@ into_cell! {
     State: |value| Cell::Word(value.name());
     Side: |value| Cell::Word(value.name());
     Evidence: |value| Cell::Word(value.name());
+    // Of these some have a comma.
+    Stimulus: |value| match value {
+        Stimulus::SndSynAck | Stimulus::RcvSynAck => Cell::Text(value.trigger()),
+        _ => Cell::Word(value.trigger()),
+    };
     Opening: |value| Cell::Word(value.name());
     Closing: |value| Cell::Word(value.name());
     ActiveCloser: |value| Cell::Word(value.name());

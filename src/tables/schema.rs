@@ -211,13 +211,13 @@ table!(TransitionRow, Transitions, |r, files| {
     "to_state" Text "" "RFC 9293 state after" = r.to_state;
     "ts" Time "" "when the packet that shows the change passed the tap, or the timer ran out" = r.ts;
     "frame" Integer "" "that packet; null for a timer" = r.frame;
-    "trigger" Text "" "what made it change: `snd SYN`, `rcv ACK of FIN`, `timeout 2MSL` …" = r.trigger.trigger();
+    "trigger" Text "" "what made it change: `snd SYN`, `rcv ACK of FIN`, `timeout 2MSL` …" = r.trigger;
     "evidence" Text "" "observed: its own packet; inferred: a packet on its way to it; assumed: a timer" = r.evidence;
     "confirmed" Flag "" "a later packet of its own proves the change" = r.confirmed;
     "earliest_ts" Time "" "the endpoint did not change before this, on the tap's clock; null where nothing bounds it" = r.earliest_ts;
     "latest_ts" Time "" "nor after this, likewise" = r.latest_ts;
     "retracted" Flag "" "believed at the time and disproved later: kept for audit, left out of every count" = r.retracted;
-    "rfc" Text "" "section of RFC 9293 that has the change" = r.rfc();
+    "rfc" Text "" "section of RFC 9293 that has the change" = Cell::Word(r.rfc());
     "file" Text "" "input that the frame stands in; null with a single input" = r.frame.and_then(|frame| files.name(frame));
 });
 
