@@ -120,11 +120,10 @@ impl Stamps {
         if self.second != second {
             self.turn(second, ts);
         }
+        let (first, others) = (nanos / EIGHT, eight(nanos % EIGHT));
         out.extend_from_slice(&self.text);
-        let [.., last] = eight(nanos / EIGHT).to_le_bytes();
-        out.push(last);
-        out.extend_from_slice(&eight(nanos % EIGHT).to_le_bytes());
-        out.push(b'Z');
+        out.extend_from_slice(&(others << 8 | u64::from(b'0') + first).to_le_bytes());
+        out.extend_from_slice(&[(others >> 56) as u8, b'Z']);
     }
 
     fn turn(&mut self, second: i64, ts: Timestamp) {
