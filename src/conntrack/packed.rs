@@ -145,25 +145,6 @@ impl Packed {
         Timestamp::from_nanos(base.ts.as_nanos() + since)
     }
 
-    /// The segment, counted from the first.
-    #[inline]
-    pub const fn brief(&self) -> Brief {
-        let stamped = self.flags & HAS_TIMESTAMPS != 0;
-        Brief {
-            at: (self.since_high as i64) << 32 | self.since as i64,
-            frames: self.frames,
-            seq: SeqNum::new(self.seq),
-            ack: SeqNum::new(self.ack),
-            flags: self.flags(),
-            window: self.window,
-            payload: self.payload as u32,
-            id: if self.flags & HAS_ID != 0 { self.id } else { 0 },
-            stamps: if stamped { Some((self.value, self.echo)) } else { None },
-            scale: (self.rest >> SCALE).saturating_sub(1),
-            damaged: self.rest & (BAD_CHECKSUM | OPTIONS_CUT) != 0,
-        }
-    }
-
     /// IP bytes, headers included.
     #[inline]
     pub const fn wire_bytes(&self) -> u32 {
@@ -195,6 +176,68 @@ impl Packed {
             options_cut: self.rest & OPTIONS_CUT != 0,
             options,
         }
+    }
+}
+
+impl Brief for Packed {
+    #[inline]
+    fn at(&self) -> i64 {
+        i64::from(self.since_high) << 32 | i64::from(self.since)
+    }
+
+    #[inline]
+    fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    #[inline]
+    fn seq(&self) -> SeqNum {
+        SeqNum::new(self.seq)
+    }
+
+    #[inline]
+    fn ack(&self) -> SeqNum {
+        SeqNum::new(self.ack)
+    }
+
+    #[inline]
+    fn flags(&self) -> Flags {
+        Self::flags(self)
+    }
+
+    #[inline]
+    fn window(&self) -> u16 {
+        self.window
+    }
+
+    #[inline]
+    fn payload(&self) -> u32 {
+        self.payload.into()
+    }
+
+    #[inline]
+    fn wire_bytes(&self) -> u32 {
+        Self::wire_bytes(self)
+    }
+
+    #[inline]
+    fn id(&self) -> u16 {
+        if self.flags & HAS_ID != 0 { self.id } else { 0 }
+    }
+
+    #[inline]
+    fn stamps(&self) -> Option<(u32, u32)> {
+        (self.flags & HAS_TIMESTAMPS != 0).then_some((self.value, self.echo))
+    }
+
+    #[inline]
+    fn scale(&self) -> u8 {
+        (self.rest >> SCALE).saturating_sub(1)
+    }
+
+    #[inline]
+    fn damaged(&self) -> bool {
+        self.rest & (BAD_CHECKSUM | OPTIONS_CUT) != 0
     }
 }
 

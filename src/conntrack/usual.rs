@@ -36,11 +36,10 @@ impl UsualTeller {
         self.conn.renew();
         for packed in segments {
             let side = if packed.is_along(first) { Side::Client } else { Side::Server };
-            let seg = packed.brief();
-            if !self.conn.take(side, &seg) {
+            if !self.conn.take(side, packed) {
                 return false;
             }
-            tally.add(side, &seg, packed.wire_bytes());
+            tally.add(side, packed);
         }
         let [low, high] = closed.key.ends();
         let (client, server) = if upwards == Direction::Up { (low, high) } else { (high, low) };

@@ -42,25 +42,25 @@ impl Tally {
         seen: [[false; 2]; 2],
     };
 
-    /// Counts a segment of `wire_bytes`.
+    /// Counts a segment.
     #[inline]
-    pub fn add(&mut self, side: Side, seg: &Brief, wire_bytes: u32) {
+    pub fn add(&mut self, side: Side, seg: &impl Brief) {
         let at = side.index();
         self.packets[at] += 1;
-        self.wire_bytes[at] += u64::from(wire_bytes);
-        if side == Side::Server && seg.payload > 0 && self.server_spoke == NEVER {
-            self.server_spoke = seg.at;
+        self.wire_bytes[at] += u64::from(seg.wire_bytes());
+        if side == Side::Server && seg.payload() > 0 && self.server_spoke == NEVER {
+            self.server_spoke = seg.at();
         }
-        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+        if seg.flags().has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
             let letter = match () {
-                () if seg.flags.has_all(Flags::FIN) => b'f',
-                () if seg.flags.has_all(Flags::RST) => b'r',
-                () if seg.flags.has_all(Flags::ACK) => b'h',
+                () if seg.flags().has_all(Flags::FIN) => b'f',
+                () if seg.flags().has_all(Flags::RST) => b'r',
+                () if seg.flags().has_all(Flags::ACK) => b'h',
                 () => b's',
             };
             self.push(side, letter);
         } else {
-            let has_data = seg.payload > 0;
+            let has_data = seg.payload() > 0;
             if !std::mem::replace(&mut self.seen[at][usize::from(has_data)], true) {
                 self.push(side, if has_data { b'd' } else { b'a' });
             }

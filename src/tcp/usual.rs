@@ -54,37 +54,36 @@ impl Origin {
 }
 
 /// A segment of a connection, counted from the first.
-#[derive(Clone, Copy, Debug)]
-pub struct Brief {
+pub trait Brief {
     /// Nanoseconds since the first; never less than 0.
-    pub at: i64,
+    fn at(&self) -> i64;
     /// Frames since the first.
-    pub frames: u32,
+    fn frames(&self) -> u32;
     /// SEG.SEQ.
-    pub seq: SeqNum,
+    fn seq(&self) -> SeqNum;
     /// SEG.ACK; meaningless without ACK.
-    pub ack: SeqNum,
+    fn ack(&self) -> SeqNum;
     /// The control bits.
-    pub flags: Flags,
+    fn flags(&self) -> Flags;
     /// The window field, unscaled.
-    pub window: u16,
+    fn window(&self) -> u16;
     /// Payload bytes.
-    pub payload: u32,
+    fn payload(&self) -> u32;
+    /// IP bytes, headers included.
+    fn wire_bytes(&self) -> u32;
     /// The IPv4 identification; 0 where there is none.
-    pub id: u16,
+    fn id(&self) -> u16;
     /// TSval and TSecr.
-    pub stamps: Option<(u32, u32)>,
+    fn stamps(&self) -> Option<(u32, u32)>;
     /// The shift count of window scale; 0 without.
-    pub scale: u8,
+    fn scale(&self) -> u8;
     /// A bad checksum, or options that were cut off.
-    pub damaged: bool,
-}
+    fn damaged(&self) -> bool;
 
-impl Brief {
     /// The sequence number after everything it carries, on a segment without SYN.
     #[inline]
-    const fn end(&self) -> SeqNum {
-        self.seq.plus(self.payload.wrapping_add((self.flags.bits() & FIN) as u32))
+    fn end(&self) -> SeqNum {
+        self.seq().plus(self.payload().wrapping_add((self.flags().bits() & FIN).into()))
     }
 }
 
@@ -154,11 +153,11 @@ impl Usual {
 
     /// Takes the next segment, sent by `side`; the first one's sender is the client. `false`: it is unusual.
     #[inline]
-    pub fn take(&mut self, side: Side, seg: &Brief) -> bool {
-        if seg.damaged || seg.at < self.latest || self.frames == Some(seg.frames) {
+    pub fn take(&mut self, side: Side, seg: &impl Brief) -> bool {
+        if seg.damaged() || seg.at() < self.latest || self.frames == Some(seg.frames()) {
             return false;
         }
-        (self.latest, self.frames) = (seg.at, Some(seg.frames));
+        (self.latest, self.frames) = (seg.at(), Some(seg.frames()));
         match self.stage {
             Stage::Up => self.go_on(side, seg),
             Stage::Over => false,
@@ -171,13 +170,13 @@ impl Usual {
         (self.latest, self.frames.unwrap_or_default())
     }
 
-    fn open(&mut self, side: Side, seg: &Brief) -> bool {
+    fn open(&mut self, side: Side, seg: &impl Brief) -> bool {
         const SYN_ACK: u8 = SYN | ACK;
         const REFUSAL: u8 = RST | ACK;
-        if seg.payload > 0 {
+        if seg.payload() > 0 {
             return false;
         }
-        match (self.stage, side, seg.flags.bits() & KIND) {
+        match (self.stage, side, seg.flags().bits() & KIND) {
             (Stage::Begins, Side::Client, SYN) => self.take_syn(seg),
             (Stage::SynSent, Side::Server, SYN_ACK) => self.take_syn_ack(seg),
             (Stage::SynSent, Side::Server, REFUSAL) => self.take_refusal(seg),
@@ -186,49 +185,49 @@ impl Usual {
         }
     }
 
-    fn take_syn(&mut self, seg: &Brief) -> bool {
+    fn take_syn(&mut self, seg: &impl Brief) -> bool {
         let client = &mut self.ends[0];
-        client.window_scale = seg.scale;
-        client.advance(seg.seq.plus(1), seg.at);
+        client.window_scale = seg.scale();
+        client.advance(seg.seq().plus(1), seg.at());
         client.sent(seg);
-        if let Some((value, _)) = seg.stamps {
-            client.clock.begin(value, seg.at);
+        if let Some((value, _)) = seg.stamps() {
+            client.clock.begin(value, seg.at());
         }
         self.paths[0].own(Stimulus::SndSyn, seg, EVER);
         self.paths[1].peers(Stimulus::RcvSyn, seg, NEVER);
-        self.opened[0] = seg.at;
+        self.opened[0] = seg.at();
         self.stage = Stage::SynSent;
         true
     }
 
-    fn take_syn_ack(&mut self, seg: &Brief) -> bool {
+    fn take_syn_ack(&mut self, seg: &impl Brief) -> bool {
         let [client, server] = &mut self.ends;
         let offered = client.clock.has_begun();
         // An answer with timestamps to a SYN without them is no usual one.
-        if client.nxt != seg.ack || seg.window == 0 || seg.stamps.is_some() && !offered {
+        if client.nxt != seg.ack() || seg.window() == 0 || seg.stamps().is_some() && !offered {
             return false;
         }
-        server.answers_first(seg.at - self.opened[0]);
-        (server.rcv_nxt, server.syn_ack_acked) = (seg.ack, seg.ack);
-        server.window_scale = seg.scale;
-        client.acked(seg.ack, seg);
-        server.advance(seg.seq.plus(1), seg.at);
+        server.answers_first(seg.at() - self.opened[0]);
+        (server.rcv_nxt, server.syn_ack_acked) = (seg.ack(), seg.ack());
+        server.window_scale = seg.scale();
+        client.acked(seg.ack(), seg);
+        server.advance(seg.seq().plus(1), seg.at());
         server.sent(seg);
-        self.stamped = seg.stamps.is_some();
-        if let Some((value, echo)) = seg.stamps {
-            server.clock.begin(value, seg.at);
+        self.stamped = seg.stamps().is_some();
+        if let Some((value, echo)) = seg.stamps() {
+            server.clock.begin(value, seg.at());
             server.clock.take_echo(echo, &client.clock);
         }
         self.paths[0].peers(Stimulus::RcvSynAck, seg, NEVER);
-        self.paths[1].confirm_last(seg.at);
-        self.opened[1] = seg.at;
+        self.paths[1].confirm_last(seg.at());
+        self.opened[1] = seg.at();
         self.stage = Stage::SynAcked;
         true
     }
 
     /// An RST answers the SYN.
-    fn take_refusal(&mut self, seg: &Brief) -> bool {
-        if self.ends[0].nxt != seg.ack {
+    fn take_refusal(&mut self, seg: &impl Brief) -> bool {
+        if self.ends[0].nxt != seg.ack() {
             return false;
         }
         self.paths[1].own(Stimulus::SndRst, seg, self.opened[0]);
@@ -237,72 +236,72 @@ impl Usual {
         true
     }
 
-    fn take_last_ack(&mut self, seg: &Brief) -> bool {
+    fn take_last_ack(&mut self, seg: &impl Brief) -> bool {
         let stamped = self.stamped;
         let [client, server] = &mut self.ends;
         let [began, answered, _] = self.opened;
-        let sound = client.nxt == seg.seq && server.nxt == seg.ack && seg.window != 0;
+        let sound = client.nxt == seg.seq() && server.nxt == seg.ack() && seg.window() != 0;
         if !sound || client.is_overtaken(seg, stamped) || server.rejects(seg) {
             return false;
         }
-        let span = seg.at - answered;
+        let span = seg.at() - answered;
         client.answers_first(span);
         client.answers(span);
-        client.rcv_nxt = seg.ack;
-        server.acked(seg.ack, seg);
-        if let Some((value, echo)) = seg.stamps {
+        client.rcv_nxt = seg.ack();
+        server.acked(seg.ack(), seg);
+        if let Some((value, echo)) = seg.stamps() {
             client.clock.anchor(value, answered);
             self.paths[0].first_not_before(client.syn_left_after(began));
-            client.clock.take(value, echo, seg.at, &server.clock);
+            client.clock.take(value, echo, seg.at(), &server.clock);
         }
         client.sent(seg);
         self.paths[1].peers(Stimulus::RcvAckOfSyn, seg, NEVER);
-        self.paths[0].confirm_last(seg.at);
+        self.paths[0].confirm_last(seg.at());
         client.bare = true;
         server.unproved = true;
-        self.opened[2] = seg.at;
+        self.opened[2] = seg.at();
         self.stage = Stage::Up;
         true
     }
 
     /// A segment after the handshake.
     #[inline]
-    fn go_on(&mut self, side: Side, seg: &Brief) -> bool {
-        if seg.flags.bits() & (KIND & !FIN) != ACK {
+    fn go_on(&mut self, side: Side, seg: &impl Brief) -> bool {
+        if seg.flags().bits() & (KIND & !FIN) != ACK {
             return self.take_reset(side, seg);
         }
-        let fin = seg.flags.bits() & FIN != 0;
+        let fin = seg.flags().bits() & FIN != 0;
         let stamped = self.stamped;
         let (own, peer) = both(&mut self.ends, side);
-        let (ack, takes_numbers) = (seg.ack, seg.payload > 0 || fin);
+        let (ack, takes_numbers) = (seg.ack(), seg.payload() > 0 || fin);
         // What takes no numbers and acknowledges nothing new may be a copy.
         let new = if takes_numbers { !own.has_closed() } else { !own.bare || ack != own.rcv_nxt };
-        let in_order = own.nxt == seg.seq && peer.nxt.is_at_or_after(ack) && ack.is_at_or_after(own.rcv_nxt);
-        if !new || !in_order || seg.window == 0 || own.is_overtaken(seg, stamped) || peer.rejects(seg) {
+        let in_order = own.nxt == seg.seq() && peer.nxt.is_at_or_after(ack) && ack.is_at_or_after(own.rcv_nxt);
+        if !new || !in_order || seg.window() == 0 || own.is_overtaken(seg, stamped) || peer.rejects(seg) {
             return false;
         }
-        if peer.has_closed() && !ack.is_at_or_after(peer.fin_end) && (fin || own.has_got(seg.at - peer.fin_at)) {
+        if peer.has_closed() && !ack.is_at_or_after(peer.fin_end) && (fin || own.has_got(seg.at() - peer.fin_at)) {
             return false;
         }
         let left_after = if fin { own.fin_left_after(peer, seg) } else { EVER };
-        if let Some((value, echo)) = seg.stamps {
+        if let Some((value, echo)) = seg.stamps() {
             if let Some(received) = peer.sent_up_to(ack) {
                 own.clock.anchor(value, received);
             }
-            own.clock.take(value, echo, seg.at, &peer.clock);
+            own.clock.take(value, echo, seg.at(), &peer.clock);
         }
         if let Some(sent) = peer.last_advance(ack) {
-            own.answers(seg.at - sent);
+            own.answers(seg.at() - sent);
         }
         own.rcv_nxt = ack;
         peer.acked(ack, seg);
-        let has_data = u16::from(seg.payload > 0);
+        let has_data = u16::from(seg.payload() > 0);
         own.flight = if own.una == own.nxt { has_data } else { own.flight.saturating_add(has_data) };
         let is_next = fin && own.is_next(seg);
         own.sent(seg);
         if takes_numbers {
-            own.bytes += u64::from(seg.payload);
-            own.advance(seg.end(), seg.at);
+            own.bytes += u64::from(seg.payload());
+            own.advance(seg.end(), seg.at());
             if self.proof_waits && self.closer != Some(side) {
                 (self.proof, self.proof_waits) = (Some(seg.end()), false);
             }
@@ -315,8 +314,8 @@ impl Usual {
     }
 
     /// What a segment that is not plain says of both ends. `is_next`: nothing was sent between the sender's last packet and it.
-    fn take_meaning(&mut self, side: Side, seg: &Brief, left_after: i64, is_next: bool) {
-        if seg.flags.bits() & FIN != 0 {
+    fn take_meaning(&mut self, side: Side, seg: &impl Brief, left_after: i64, is_next: bool) {
+        if seg.flags().bits() & FIN != 0 {
             self.take_fin(side, seg, left_after);
         } else if self.ends[side.peer().index()].fin_acked {
             self.take_ack_of_fin(side, seg);
@@ -326,12 +325,12 @@ impl Usual {
         }
     }
 
-    fn take_fin(&mut self, side: Side, seg: &Brief, left_after: i64) {
+    fn take_fin(&mut self, side: Side, seg: &impl Brief, left_after: i64) {
         let (own, peer) = both(&mut self.ends, side);
-        own.closes(seg.end(), seg.at);
+        own.closes(seg.end(), seg.at());
         self.paths[side.index()].own(Stimulus::SndFin, seg, left_after);
         let first = self.closer.is_none();
-        let by = peer.arrived_by(seg.at, first);
+        let by = peer.arrived_by(seg.at(), first);
         let path = &mut self.paths[side.peer().index()];
         if first {
             self.closer = Some(side);
@@ -344,35 +343,35 @@ impl Usual {
     }
 
     /// The peer's FIN is acknowledged, perhaps not for the first time.
-    fn take_ack_of_fin(&mut self, side: Side, seg: &Brief) {
+    fn take_ack_of_fin(&mut self, side: Side, seg: &impl Brief) {
         let (_, peer) = both(&mut self.ends, side);
         let path = &mut self.paths[side.peer().index()];
         let state = path.state;
         if !matches!(state, State::FinWait1 | State::LastAck) {
             return;
         }
-        path.peers(Stimulus::RcvAckOfFin, seg, peer.arrived_by(seg.at, false));
+        path.peers(Stimulus::RcvAckOfFin, seg, peer.arrived_by(seg.at(), false));
         if state == State::LastAck {
             self.stage = Stage::Over;
         } else {
-            self.proof = Some(seg.end()).filter(|_| seg.payload > 0);
+            self.proof = Some(seg.end()).filter(|_| seg.payload() > 0);
             self.proof_waits = self.proof.is_none();
             peer.unproved = true;
         }
     }
 
     /// An RST of `side`, after the handshake.
-    fn take_reset(&mut self, side: Side, seg: &Brief) -> bool {
-        let bare = match seg.flags.bits() & KIND {
+    fn take_reset(&mut self, side: Side, seg: &impl Brief) -> bool {
+        let bare = match seg.flags().bits() & KIND {
             RST => true,
             kind if kind == RST | ACK => false,
             _ => return false,
         };
         let (own, peer) = both(&mut self.ends, side);
-        if self.closer.is_some() || seg.payload > 0 || own.nxt != seg.seq {
+        if self.closer.is_some() || seg.payload() > 0 || own.nxt != seg.seq() {
             return false;
         }
-        let received = if bare { None } else { peer.sent_up_to(seg.ack) };
+        let received = if bare { None } else { peer.sent_up_to(seg.ack()) };
         let doubtful = match side {
             Side::Client => !bare && received.is_none(),
             // It may not have got the last ACK of the handshake.
@@ -380,14 +379,14 @@ impl Usual {
             Side::Server => {
                 let last_ack = self.opened[2];
                 let shortest = if own.nearest_twice { own.nearest / 10 * 9 } else { 0 };
-                let too_soon = shortest > NOISE && seg.at - last_ack < shortest;
+                let too_soon = shortest > NOISE && seg.at() - last_ack < shortest;
                 too_soon && received.is_none_or(|received| last_ack > received)
             }
         };
         if doubtful {
             return false;
         }
-        let by = peer.arrived_by(seg.at, true);
+        let by = peer.arrived_by(seg.at(), true);
         self.paths[side.index()].own(Stimulus::SndRst, seg, received.unwrap_or(EVER));
         self.paths[side.peer().index()].peers(Stimulus::RcvRst, seg, by);
         (self.reset, self.stage) = (Some(side), Stage::Over);
@@ -395,33 +394,33 @@ impl Usual {
     }
 
     /// What this segment proves of its own sender's past.
-    fn prove(&mut self, side: Side, seg: &Brief, is_next: bool) {
+    fn prove(&mut self, side: Side, seg: &impl Brief, is_next: bool) {
         let proof = self.proof;
         let (own, peer) = both(&mut self.ends, side);
-        let fin = seg.flags.bits() & FIN != 0;
-        let acks_fin = peer.has_closed() && seg.ack.is_at_or_after(peer.fin_end);
+        let fin = seg.flags().bits() & FIN != 0;
+        let acks_fin = peer.has_closed() && seg.ack().is_at_or_after(peer.fin_end);
         let mut all = true;
         for step in self.paths[side.index()].unconfirmed() {
             let proved = match step.to {
-                State::Established => seg.payload > 0 || fin || seg.ack.is_after(own.syn_ack_acked),
+                State::Established => seg.payload() > 0 || fin || seg.ack().is_after(own.syn_ack_acked),
                 State::CloseWait if acks_fin => {
                     // A FIN that does not answer the peer's at once may repeat one that died before the tap.
-                    let soon = seg.at - peer.fin_at <= own.nearest + SLOW_ANSWER.as_nanos() + own.nearest / 2;
+                    let soon = seg.at() - peer.fin_at <= own.nearest + SLOW_ANSWER.as_nanos() + own.nearest / 2;
                     let first = !fin || is_next || soon;
                     // Data may be all that a FIN is waiting for, unless it was written just now.
-                    let written_now = seg.payload == 0 || own.had_its_ack(seg.at);
-                    let idle = own.una == seg.seq && written_now && first;
+                    let written_now = seg.payload() == 0 || own.had_its_ack(seg.at());
+                    let idle = own.una == seg.seq() && written_now && first;
                     if !idle {
-                        step.latest = step.latest.min(seg.at);
+                        step.latest = step.latest.min(seg.at());
                     }
                     idle
                 }
-                State::FinWait2 => proof.is_some_and(|proof| seg.ack.is_at_or_after(proof)),
+                State::FinWait2 => proof.is_some_and(|proof| seg.ack().is_at_or_after(proof)),
                 State::TimeWait => acks_fin,
                 _ => false,
             };
             if proved {
-                step.confirmed = seg.at;
+                step.confirmed = seg.at();
             }
             all &= proved;
         }

@@ -108,18 +108,18 @@ impl End {
 
     /// It has sent a packet.
     #[inline]
-    pub const fn sent(&mut self, seg: &Brief) {
-        (self.last_sent, self.window) = (seg.at, seg.window);
-        if seg.id != 0 {
-            self.last_id = seg.id;
+    pub fn sent(&mut self, seg: &impl Brief) {
+        (self.last_sent, self.window) = (seg.at(), seg.window());
+        if seg.id() != 0 {
+            self.last_id = seg.id();
         }
     }
 
     /// `seg` acknowledges up to `ack`, which is not below what was acknowledged before.
     #[inline]
-    pub fn acked(&mut self, ack: SeqNum, seg: &Brief) {
+    pub fn acked(&mut self, ack: SeqNum, seg: &impl Brief) {
         if self.una_at == NEVER || ack.is_after(self.una) {
-            (self.una, self.una_at, self.una_value) = (ack, seg.at, seg.stamps.map(|(value, _)| value));
+            (self.una, self.una_at, self.una_value) = (ack, seg.at(), seg.stamps().map(|(value, _)| value));
         }
         self.fin_acked |= self.has_closed() && ack.is_at_or_after(self.fin_end);
     }
@@ -163,26 +163,26 @@ impl End {
     /// Was this packet of it overtaken by one that it sent later? Or is it unusual among the others, for it has timestamps and they have none, or the other
     /// way round?
     #[inline]
-    pub fn is_overtaken(&self, seg: &Brief, stamped: bool) -> bool {
-        match seg.stamps {
+    pub fn is_overtaken(&self, seg: &impl Brief, stamped: bool) -> bool {
+        match seg.stamps() {
             Some((value, _)) => !stamped || self.clock.is_older(value),
             None => {
-                let behind = self.last_id.wrapping_sub(seg.id);
-                stamped || seg.id != 0 && self.last_id != 0 && (1..=OVERTAKEN_IDS).contains(&behind)
+                let behind = self.last_id.wrapping_sub(seg.id());
+                stamped || seg.id() != 0 && self.last_id != 0 && (1..=OVERTAKEN_IDS).contains(&behind)
             }
         }
     }
 
     /// Would it drop this packet of its peer for its timestamp?
     #[inline]
-    pub fn rejects(&self, seg: &Brief) -> bool {
-        seg.stamps.is_some_and(|(value, _)| self.clock.rejects(value))
+    pub fn rejects(&self, seg: &impl Brief) -> bool {
+        seg.stamps().is_some_and(|(value, _)| self.clock.rejects(value))
     }
 
     /// Did it send nothing between its last packet and this one?
     #[inline]
-    pub const fn is_next(&self, seg: &Brief) -> bool {
-        seg.id != 0 && self.last_id != 0 && self.last_id.wrapping_add(1) == seg.id
+    pub fn is_next(&self, seg: &impl Brief) -> bool {
+        seg.id() != 0 && self.last_id != 0 && self.last_id.wrapping_add(1) == seg.id()
     }
 
     /// Did the last acknowledgement of what it sent certainly arrive before `at`?
@@ -208,34 +208,34 @@ impl End {
     }
 
     /// After which instant it sent its FIN, which `seg` carries.
-    pub fn fin_left_after(&self, peer: &Self, seg: &Brief) -> i64 {
+    pub fn fin_left_after(&self, peer: &Self, seg: &impl Brief) -> i64 {
         if !self.fin_was_not_waiting(peer, seg) {
             return EVER;
         }
         let is_next = self.is_next(seg);
         let known = peer.sent_up_to(self.rcv_nxt).unwrap_or(EVER);
-        let made = seg.stamps.and_then(|(value, _)| {
+        let made = seg.stamps().and_then(|(value, _)| {
             let first = is_next || self.clock.is_within(value, self.nearest + peer.nearest);
-            self.clock.made_after(value, seg.at).filter(|_| first)
+            self.clock.made_after(value, seg.at()).filter(|_| first)
         });
         let on_host = self.nearest < ON_THE_HOST.as_nanos() || is_next;
-        let slow = seg.stamps.is_some_and(|(value, _)| self.clock.came_slowly(value, seg.at));
-        let beside = if self.is_beside() && on_host && !slow { seg.at - IT_TAKES.as_nanos() } else { EVER };
+        let slow = seg.stamps().is_some_and(|(value, _)| self.clock.came_slowly(value, seg.at()));
+        let beside = if self.is_beside() && on_host && !slow { seg.at() - IT_TAKES.as_nanos() } else { EVER };
         known.max(made.map_or(EVER, |made| made - CLOSE_TAKES.as_nanos())).max(beside)
     }
 
-    fn fin_was_not_waiting(&self, peer: &Self, seg: &Brief) -> bool {
+    fn fin_was_not_waiting(&self, peer: &Self, seg: &impl Brief) -> bool {
         let window = u32::from(peer.window) << peer.window_scale;
-        let room = || seg.payload == 0 && self.flight < INITIAL_WINDOW && seg.end().ahead_of(self.una) <= window;
+        let room = || seg.payload() == 0 && self.flight < INITIAL_WINDOW && seg.end().ahead_of(self.una) <= window;
         self.is_idle_before(seg) || room()
     }
 
     /// All that it had sent before was acknowledged, and it knew.
-    fn is_idle_before(&self, seg: &Brief) -> bool {
-        let knew = match (seg.stamps, self.una_value) {
+    fn is_idle_before(&self, seg: &impl Brief) -> bool {
+        let knew = match (seg.stamps(), self.una_value) {
             (Some((_, echo)), Some(value)) => SeqNum::new(echo).is_at_or_after(SeqNum::new(value)),
             _ => true,
         };
-        self.una.is_at_or_after(self.nxt) && knew && (self.had_its_ack(seg.at) || self.bytes == 0)
+        self.una.is_at_or_after(self.nxt) && knew && (self.had_its_ack(seg.at()) || self.bytes == 0)
     }
 }

@@ -94,15 +94,15 @@ impl Path {
     }
 
     /// The end has done what `seg`, its own, shows, not before `earliest`.
-    pub fn own(&mut self, stimulus: Stimulus, seg: &Brief, earliest: i64) {
-        let change = Change { earliest, latest: seg.at, confirmed: seg.at, evidence: Evidence::Observed, ..NONE };
-        self.push(stimulus, Change { at: seg.at, frames: Some(seg.frames), ..change });
+    pub fn own(&mut self, stimulus: Stimulus, seg: &impl Brief, earliest: i64) {
+        let change = Change { earliest, latest: seg.at(), confirmed: seg.at(), evidence: Evidence::Observed, ..NONE };
+        self.push(stimulus, Change { at: seg.at(), frames: Some(seg.frames()), ..change });
     }
 
     /// `seg`, its peer's, does something to it, by `latest`.
-    pub fn peers(&mut self, stimulus: Stimulus, seg: &Brief, latest: i64) {
-        let change = Change { earliest: seg.at, latest, evidence: Evidence::Inferred, ..NONE };
-        self.push(stimulus, Change { at: seg.at, frames: Some(seg.frames), ..change });
+    pub fn peers(&mut self, stimulus: Stimulus, seg: &impl Brief, latest: i64) {
+        let change = Change { earliest: seg.at(), latest, evidence: Evidence::Inferred, ..NONE };
+        self.push(stimulus, Change { at: seg.at(), frames: Some(seg.frames()), ..change });
     }
 
     /// A timer of it ran out at `at`, between two instants.
