@@ -14,6 +14,8 @@ use crate::tcp::state::Side;
 
 /// A sender of ever-changing sequence numbers must not grow the text without end.
 const MAX_LETTERS: usize = 64;
+/// More than a usual connection has.
+pub(super) const FEW_LETTERS: usize = 16;
 
 /// The letters of one connection as text, which stands where it is kept and takes no memory elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,10 +30,10 @@ impl Letters {
     /// No letters.
     pub const NONE: Self = Self { len: 0, ascii: [0; Self::CAPACITY] };
 
-    /// These letters, all of them ASCII; the first that there is room for.
-    pub(super) fn of(letters: &[u8]) -> Self {
-        let mut all = Self::default();
-        letters.iter().for_each(|&letter| _ = all.push(letter));
+    /// The first `len` of a few letters, which are ASCII; the others are 0.
+    pub(super) fn of(letters: &[u8; FEW_LETTERS], len: u8) -> Self {
+        let mut all = Self { len: len.min(FEW_LETTERS as u8), ..Self::NONE };
+        all.ascii[..FEW_LETTERS].copy_from_slice(letters);
         all
     }
 

@@ -1,7 +1,7 @@
 //! Everything the tables say of a connection that took its usual course. In: its numbers, paths and counters. Out: its rows, the same that
 //! [`report`](super::report) makes of the notes, written where they are to stand.
 
-use super::history::{Letters, conn_state};
+use super::history::{FEW_LETTERS, Letters, conn_state};
 use super::report::each;
 use super::rows::{
     ActiveCloser, Called, Closing, ConnectionReport, ConnectionRow, Opening, Tap, TimeWaitEnd, TimeWaitRow,
@@ -15,9 +15,6 @@ use crate::tcp::transition::Stimulus;
 use crate::tcp::usual::{Brief, Change, EVER, NEVER, Origin, Usual};
 use crate::time::{Span, Timestamp};
 
-/// More letters than a usual connection has.
-const MOST_LETTERS: usize = 16;
-
 /// What is counted of a usual connection beside its numbers; arrays are client, server.
 #[derive(Clone, Copy, Debug)]
 pub struct Tally {
@@ -25,7 +22,7 @@ pub struct Tally {
     wire_bytes: [u64; 2],
     /// When the server's first byte passed; [`NEVER`] without.
     server_spoke: i64,
-    letters: [u8; MOST_LETTERS],
+    letters: [u8; FEW_LETTERS],
     count: u8,
     /// Which sides have the letter `a`, and `d`.
     seen: [[bool; 2]; 2],
@@ -37,7 +34,7 @@ impl Tally {
         packets: [0; 2],
         wire_bytes: [0; 2],
         server_spoke: NEVER,
-        letters: [0; MOST_LETTERS],
+        letters: [0; FEW_LETTERS],
         count: 0,
         seen: [[false; 2]; 2],
     };
@@ -75,7 +72,7 @@ impl Tally {
     }
 
     fn letters(&self) -> Letters {
-        Letters::of(self.letters.get(..usize::from(self.count)).unwrap_or_default())
+        Letters::of(&self.letters, self.count)
     }
 }
 
