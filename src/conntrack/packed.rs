@@ -6,7 +6,7 @@
 use super::key::Direction;
 use crate::tcp::segment::{Flags, FrameId, Options, Segment};
 use crate::tcp::seq::SeqNum;
-use crate::tcp::usual::Brief;
+use crate::tcp::usual::Counted;
 use crate::time::Timestamp;
 
 /// What a flow's packed segments are counted from: its first one.
@@ -179,7 +179,7 @@ impl Packed {
     }
 }
 
-impl Brief for Packed {
+impl Counted for Packed {
     #[inline]
     fn at(&self) -> i64 {
         i64::from(self.since_high) << 32 | i64::from(self.since)

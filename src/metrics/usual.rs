@@ -12,7 +12,7 @@ use super::{give_up, handshake};
 use crate::tcp::segment::Flags;
 use crate::tcp::state::{Side, State};
 use crate::tcp::transition::Stimulus;
-use crate::tcp::usual::{Brief, Change, EVER, NEVER, Origin, Usual};
+use crate::tcp::usual::{Change, Counted, EVER, NEVER, Origin, Usual};
 use crate::time::{Span, Timestamp};
 
 /// What is counted of a usual connection beside its numbers; arrays are client, server.
@@ -41,7 +41,7 @@ impl Tally {
 
     /// Counts a segment.
     #[inline]
-    pub fn add(&mut self, side: Side, seg: &impl Brief) {
+    pub fn add(&mut self, side: Side, seg: &impl Counted) {
         let at = side.index();
         self.packets[at] += 1;
         self.wire_bytes[at] += u64::from(seg.wire_bytes());

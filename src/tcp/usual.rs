@@ -54,7 +54,7 @@ impl Origin {
 }
 
 /// A segment of a connection, counted from the first.
-pub trait Brief {
+pub trait Counted {
     /// Nanoseconds since the first; never less than 0.
     fn at(&self) -> i64;
     /// Frames since the first.
@@ -153,7 +153,7 @@ impl Usual {
 
     /// Takes the next segment, sent by `side`; the first one's sender is the client. `false`: it is unusual.
     #[inline]
-    pub fn take(&mut self, side: Side, seg: &impl Brief) -> bool {
+    pub fn take(&mut self, side: Side, seg: &impl Counted) -> bool {
         if seg.damaged() || seg.at() < self.latest || self.frames == Some(seg.frames()) {
             return false;
         }
@@ -170,7 +170,7 @@ impl Usual {
         (self.latest, self.frames.unwrap_or_default())
     }
 
-    fn open(&mut self, side: Side, seg: &impl Brief) -> bool {
+    fn open(&mut self, side: Side, seg: &impl Counted) -> bool {
         const SYN_ACK: u8 = SYN | ACK;
         const REFUSAL: u8 = RST | ACK;
         if seg.payload() > 0 {
@@ -185,7 +185,7 @@ impl Usual {
         }
     }
 
-    fn take_syn(&mut self, seg: &impl Brief) -> bool {
+    fn take_syn(&mut self, seg: &impl Counted) -> bool {
         let client = &mut self.ends[0];
         client.window_scale = seg.scale();
         client.advance(seg.seq().plus(1), seg.at());
@@ -200,7 +200,7 @@ impl Usual {
         true
     }
 
-    fn take_syn_ack(&mut self, seg: &impl Brief) -> bool {
+    fn take_syn_ack(&mut self, seg: &impl Counted) -> bool {
         let [client, server] = &mut self.ends;
         let offered = client.clock.has_begun();
         // An answer with timestamps to a SYN without them is no usual one.
@@ -226,7 +226,7 @@ impl Usual {
     }
 
     /// An RST answers the SYN.
-    fn take_refusal(&mut self, seg: &impl Brief) -> bool {
+    fn take_refusal(&mut self, seg: &impl Counted) -> bool {
         if self.ends[0].nxt != seg.ack() {
             return false;
         }
@@ -236,7 +236,7 @@ impl Usual {
         true
     }
 
-    fn take_last_ack(&mut self, seg: &impl Brief) -> bool {
+    fn take_last_ack(&mut self, seg: &impl Counted) -> bool {
         let stamped = self.stamped;
         let [client, server] = &mut self.ends;
         let [began, answered, _] = self.opened;
@@ -266,7 +266,7 @@ impl Usual {
 
     /// A segment after the handshake.
     #[inline]
-    fn go_on(&mut self, side: Side, seg: &impl Brief) -> bool {
+    fn go_on(&mut self, side: Side, seg: &impl Counted) -> bool {
         if seg.flags().bits() & (KIND & !FIN) != ACK {
             return self.take_reset(side, seg);
         }
@@ -314,7 +314,7 @@ impl Usual {
     }
 
     /// What a segment that is not plain says of both ends. `is_next`: nothing was sent between the sender's last packet and it.
-    fn take_meaning(&mut self, side: Side, seg: &impl Brief, left_after: i64, is_next: bool) {
+    fn take_meaning(&mut self, side: Side, seg: &impl Counted, left_after: i64, is_next: bool) {
         if seg.flags().bits() & FIN != 0 {
             self.take_fin(side, seg, left_after);
         } else if self.ends[side.peer().index()].fin_acked {
@@ -325,7 +325,7 @@ impl Usual {
         }
     }
 
-    fn take_fin(&mut self, side: Side, seg: &impl Brief, left_after: i64) {
+    fn take_fin(&mut self, side: Side, seg: &impl Counted, left_after: i64) {
         let (own, peer) = both(&mut self.ends, side);
         own.closes(seg.end(), seg.at());
         self.paths[side.index()].own(Stimulus::SndFin, seg, left_after);
@@ -343,7 +343,7 @@ impl Usual {
     }
 
     /// The peer's FIN is acknowledged, perhaps not for the first time.
-    fn take_ack_of_fin(&mut self, side: Side, seg: &impl Brief) {
+    fn take_ack_of_fin(&mut self, side: Side, seg: &impl Counted) {
         let (_, peer) = both(&mut self.ends, side);
         let path = &mut self.paths[side.peer().index()];
         let state = path.state;
@@ -361,7 +361,7 @@ impl Usual {
     }
 
     /// An RST of `side`, after the handshake.
-    fn take_reset(&mut self, side: Side, seg: &impl Brief) -> bool {
+    fn take_reset(&mut self, side: Side, seg: &impl Counted) -> bool {
         let bare = match seg.flags().bits() & KIND {
             RST => true,
             kind if kind == RST | ACK => false,
@@ -394,7 +394,7 @@ impl Usual {
     }
 
     /// What this segment proves of its own sender's past.
-    fn prove(&mut self, side: Side, seg: &impl Brief, is_next: bool) {
+    fn prove(&mut self, side: Side, seg: &impl Counted, is_next: bool) {
         let proof = self.proof;
         let (own, peer) = both(&mut self.ends, side);
         let fin = seg.flags().bits() & FIN != 0;

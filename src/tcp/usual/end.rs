@@ -1,7 +1,7 @@
 //! What the tap knows of one end of a usual connection: [`Endpoint`](crate::tcp::endpoint::Endpoint) as far as it matters on that course, where every
 //! number has been seen. In: segments. Out: distances, and between which instants the end acted.
 
-use super::Brief;
+use super::Counted;
 use super::clock::Clock;
 use super::path::{EVER, NEVER};
 use crate::tcp::bounds::{
@@ -108,7 +108,7 @@ impl End {
 
     /// It has sent a packet.
     #[inline]
-    pub fn sent(&mut self, seg: &impl Brief) {
+    pub fn sent(&mut self, seg: &impl Counted) {
         (self.last_sent, self.window) = (seg.at(), seg.window());
         if seg.id() != 0 {
             self.last_id = seg.id();
@@ -117,7 +117,7 @@ impl End {
 
     /// `seg` acknowledges up to `ack`, which is not below what was acknowledged before.
     #[inline]
-    pub fn acked(&mut self, ack: SeqNum, seg: &impl Brief) {
+    pub fn acked(&mut self, ack: SeqNum, seg: &impl Counted) {
         if self.una_at == NEVER || ack.is_after(self.una) {
             (self.una, self.una_at, self.una_value) = (ack, seg.at(), seg.stamps().map(|(value, _)| value));
         }
@@ -163,7 +163,7 @@ impl End {
     /// Was this packet of it overtaken by one that it sent later? Or is it unusual among the others, for it has timestamps and they have none, or the other
     /// way round?
     #[inline]
-    pub fn is_overtaken(&self, seg: &impl Brief, stamped: bool) -> bool {
+    pub fn is_overtaken(&self, seg: &impl Counted, stamped: bool) -> bool {
         match seg.stamps() {
             Some((value, _)) => !stamped || self.clock.is_older(value),
             None => {
@@ -175,13 +175,13 @@ impl End {
 
     /// Would it drop this packet of its peer for its timestamp?
     #[inline]
-    pub fn rejects(&self, seg: &impl Brief) -> bool {
+    pub fn rejects(&self, seg: &impl Counted) -> bool {
         seg.stamps().is_some_and(|(value, _)| self.clock.rejects(value))
     }
 
     /// Did it send nothing between its last packet and this one?
     #[inline]
-    pub fn is_next(&self, seg: &impl Brief) -> bool {
+    pub fn is_next(&self, seg: &impl Counted) -> bool {
         seg.id() != 0 && self.last_id != 0 && self.last_id.wrapping_add(1) == seg.id()
     }
 
@@ -208,7 +208,7 @@ impl End {
     }
 
     /// After which instant it sent its FIN, which `seg` carries.
-    pub fn fin_left_after(&self, peer: &Self, seg: &impl Brief) -> i64 {
+    pub fn fin_left_after(&self, peer: &Self, seg: &impl Counted) -> i64 {
         if !self.fin_was_not_waiting(peer, seg) {
             return EVER;
         }
@@ -224,14 +224,14 @@ impl End {
         known.max(made.map_or(EVER, |made| made - CLOSE_TAKES.as_nanos())).max(beside)
     }
 
-    fn fin_was_not_waiting(&self, peer: &Self, seg: &impl Brief) -> bool {
+    fn fin_was_not_waiting(&self, peer: &Self, seg: &impl Counted) -> bool {
         let window = u32::from(peer.window) << peer.window_scale;
         let room = || seg.payload() == 0 && self.flight < INITIAL_WINDOW && seg.end().ahead_of(self.una) <= window;
         self.is_idle_before(seg) || room()
     }
 
     /// All that it had sent before was acknowledged, and it knew.
-    fn is_idle_before(&self, seg: &impl Brief) -> bool {
+    fn is_idle_before(&self, seg: &impl Counted) -> bool {
         let knew = match (seg.stamps(), self.una_value) {
             (Some((_, echo)), Some(value)) => SeqNum::new(echo).is_at_or_after(SeqNum::new(value)),
             _ => true,

@@ -1,7 +1,7 @@
 //! The states that one end of a usual connection goes through. In: what happens to it, in order. Out: its changes of state with their bounds, of
 //! which nothing is ever taken back.
 
-use super::Brief;
+use super::Counted;
 use crate::tcp::state::{Evidence, State};
 use crate::tcp::transition::{self, Stimulus};
 
@@ -94,13 +94,13 @@ impl Path {
     }
 
     /// The end has done what `seg`, its own, shows, not before `earliest`.
-    pub fn own(&mut self, stimulus: Stimulus, seg: &impl Brief, earliest: i64) {
+    pub fn own(&mut self, stimulus: Stimulus, seg: &impl Counted, earliest: i64) {
         let change = Change { earliest, latest: seg.at(), confirmed: seg.at(), evidence: Evidence::Observed, ..NONE };
         self.push(stimulus, Change { at: seg.at(), frames: Some(seg.frames()), ..change });
     }
 
     /// `seg`, its peer's, does something to it, by `latest`.
-    pub fn peers(&mut self, stimulus: Stimulus, seg: &impl Brief, latest: i64) {
+    pub fn peers(&mut self, stimulus: Stimulus, seg: &impl Counted, latest: i64) {
         let change = Change { earliest: seg.at(), latest, evidence: Evidence::Inferred, ..NONE };
         self.push(stimulus, Change { at: seg.at(), frames: Some(seg.frames()), ..change });
     }
