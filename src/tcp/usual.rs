@@ -114,7 +114,8 @@ pub struct Usual {
     /// Both ends send TCP timestamps.
     stamped: bool,
     latest: i64,
-    frames: Option<u32>,
+    /// Of the segment before; before the first none that can be.
+    frames: i64,
     /// The first FIN is acknowledged, and nothing behind the acknowledgement can be acknowledged in turn yet.
     proof_waits: bool,
     /// What that is.
@@ -132,7 +133,7 @@ impl Default for Usual {
             stage: Stage::Begins,
             stamped: false,
             latest: 0,
-            frames: None,
+            frames: NEVER,
             proof_waits: false,
             proof: None,
         }
@@ -147,17 +148,17 @@ impl Usual {
         paths[0].renew(State::Closed);
         paths[1].renew(State::Listen);
         (*opened, *closer, *reset, *proof) = ([NEVER; 3], None, None, None);
-        (*stage, *latest, *frames) = (Stage::Begins, 0, None);
+        (*stage, *latest, *frames) = (Stage::Begins, 0, NEVER);
         (*stamped, *proof_waits) = (false, false);
     }
 
     /// Takes the next segment, sent by `side`; the first one's sender is the client. `false`: it is unusual.
     #[inline]
     pub fn take(&mut self, side: Side, seg: &impl Counted) -> bool {
-        if seg.damaged() || seg.at() < self.latest || self.frames == Some(seg.frames()) {
+        if seg.damaged() || seg.at() < self.latest || self.frames == i64::from(seg.frames()) {
             return false;
         }
-        (self.latest, self.frames) = (seg.at(), Some(seg.frames()));
+        (self.latest, self.frames) = (seg.at(), seg.frames().into());
         match self.stage {
             Stage::Up => self.go_on(side, seg),
             Stage::Over => false,
@@ -167,7 +168,7 @@ impl Usual {
 
     /// When the last segment passed, and its frame.
     pub fn last(&self) -> (i64, u32) {
-        (self.latest, self.frames.unwrap_or_default())
+        (self.latest, self.frames as u32)
     }
 
     fn open(&mut self, side: Side, seg: &impl Counted) -> bool {
@@ -210,7 +211,7 @@ impl Usual {
         server.answers_first(seg.at() - self.opened[0]);
         (server.rcv_nxt, server.syn_ack_acked) = (seg.ack(), seg.ack());
         server.window_scale = seg.scale();
-        client.acked(seg.ack(), seg);
+        client.acked_first(seg);
         server.advance(seg.seq().plus(1), seg.at());
         server.sent(seg);
         self.stamped = seg.stamps().is_some();
@@ -248,7 +249,7 @@ impl Usual {
         client.answers_first(span);
         client.answers(span);
         client.rcv_nxt = seg.ack();
-        server.acked(seg.ack(), seg);
+        server.acked_first(seg);
         if let Some((value, echo)) = seg.stamps() {
             client.clock.anchor(value, answered);
             self.paths[0].first_not_before(client.syn_left_after(began));

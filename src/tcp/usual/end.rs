@@ -115,20 +115,31 @@ impl End {
         }
     }
 
+    /// `seg` is the first to acknowledge something.
+    pub fn acked_first(&mut self, seg: &impl Counted) {
+        (self.una, self.una_at) = (seg.ack(), seg.at());
+        self.una_value = seg.stamps().map(|(value, _)| value);
+    }
+
     /// `seg` acknowledges up to `ack`, which is not below what was acknowledged before.
     #[inline]
     pub fn acked(&mut self, ack: SeqNum, seg: &impl Counted) {
-        if self.una_at == NEVER || ack.is_after(self.una) {
+        if ack.is_after(self.una) {
             (self.una, self.una_at, self.una_value) = (ack, seg.at(), seg.stamps().map(|(value, _)| value));
         }
         self.fin_acked |= self.has_closed() && ack.is_at_or_after(self.fin_end);
     }
 
-    /// When what this acknowledges had passed at the latest.
+    /// When what this acknowledges had passed at the latest; the end has sent something.
     #[inline]
     pub fn sent_up_to(&self, ack: SeqNum) -> Option<i64> {
+        // Nearly always all of it.
+        let [(end, at), earlier @ ..] = &self.advances;
+        if ack.is_at_or_after(*end) {
+            return Some(*at);
+        }
         let known = |&&(end, at): &&(SeqNum, i64)| at != NEVER && ack.is_at_or_after(end);
-        self.advances.iter().find(known).map(|&(_, at)| at)
+        earlier.iter().find(known).map(|&(_, at)| at)
     }
 
     /// When the end of all that it sent passed, if `ack` is the first to acknowledge just that.
@@ -147,11 +158,9 @@ impl End {
     /// It answered after this span.
     #[inline]
     pub fn answers(&mut self, span: i64) {
-        if self.nearest != NEVER {
-            let (short, long) = (self.nearest.min(span), self.nearest.max(span));
-            self.nearest_twice = long - short <= short / 8 || self.nearest_twice && short == self.nearest;
-        }
-        self.nearest = self.nearest.min(span);
+        let (short, long) = (self.nearest.min(span), self.nearest.max(span));
+        self.nearest_twice = long - short <= short / 8 || self.nearest_twice && short == self.nearest;
+        self.nearest = short;
     }
 
     /// Has what passed so long before arrived at it?
