@@ -14,7 +14,7 @@ pub type Slot = u64;
 /// Numbers by hash.
 #[derive(Debug)]
 pub struct Index {
-    tables: Vec<Table>,
+    tables: Box<[Table; TABLES]>,
 }
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Table {
 impl Index {
     /// An empty one.
     pub fn new() -> Self {
-        Self { tables: (0..TABLES).map(|_| Table::new(FIRST)).collect() }
+        Self { tables: Box::new(std::array::from_fn(|_| Table::new(FIRST))) }
     }
 
     #[inline]
@@ -118,12 +118,6 @@ impl Index {
     pub fn home(&self, hash: u64) -> &Slot {
         let table = &self.tables[Self::table(hash)];
         &table.slots[table.home(tag(hash))]
-    }
-
-    /// The number in `home`, the first slot that a lookup of this hash reads, if its tag is right: probably the one looked for.
-    #[inline]
-    pub fn guess(home: Slot, hash: u64) -> Option<u32> {
-        (home != 0 && tag_of(home) == tag(hash)).then(|| number_of(home))
     }
 
     /// Adds a number, which is not held yet.

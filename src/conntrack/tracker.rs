@@ -11,24 +11,22 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use super::apart::Apart;
+use super::brief::Brief;
 use super::ended::{Closed, Ended, Teller, call};
 use super::flow::Flow;
-use super::head::{Chunk, Head, IN_CHUNK, Key};
+use super::head::{Chunk, Head, IN_CHUNK, Key, MOST_PACKED};
 use super::index::Index;
-use super::key::Direction;
-use super::packed::{Base, Packed};
+use super::packed::Packed;
 use super::prefetch::prefetch;
 use super::slab::Slab;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::names::mark::{Mark, Marks};
-use crate::tcp::segment::{Addressed, Flags, Segment, Tunnel, Undelivered};
+use crate::tcp::segment::{Addressed, Flags, Tunnel, Undelivered};
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
 
-/// Segments that stay packed. Unpacked, a flow takes about as much room as a hundred of them.
-const MOST_PACKED: usize = 24;
 /// Segments whose flows are fetched at once, so that the waits for memory overlap.
 pub const FETCHED: usize = 16;
 /// What an unpacked flow takes, with all that hangs on it, about.
@@ -64,13 +62,11 @@ pub struct Tracker {
     evictions: u64,
 }
 
-/// A segment whose flow is looked for.
+/// Where a segment's flow is looked for.
 #[derive(Clone, Copy, Default)]
 struct Wanted {
-    key: Key,
     hash: u64,
-    down: bool,
-    /// Its flow, probably.
+    /// The flow, probably.
     guess: Option<u32>,
 }
 
@@ -100,51 +96,31 @@ impl Tracker {
 
     /// Takes one segment, in the order of the capture. Connections that can no longer change go to `out`.
     pub fn feed(&mut self, addressed: &Addressed, out: &mut dyn FnMut(ConnectionReport)) {
-        self.feed_all(std::slice::from_ref(addressed));
+        self.feed_marked(&[Brief::of(addressed)], &[]);
         self.tell(out);
     }
 
     /// Takes segments, in the order of the capture. Connections that can no longer change wait for [`Tracker::take`].
     pub fn feed_all(&mut self, segments: &[Addressed]) {
-        self.feed_marked(segments, &[]);
+        let mut briefs = [Brief::default(); FETCHED];
+        for some in segments.chunks(FETCHED) {
+            briefs.iter_mut().zip(some).for_each(|(brief, addressed)| *brief = Brief::of(addressed));
+            self.feed_marked(&briefs[..some.len()], &[]);
+        }
     }
 
-    /// The same, with what some of the segments' payloads told, in their order.
-    pub fn feed_marked(&mut self, segments: &[Addressed], marks: &[Mark]) {
+    /// The same, as a decoder writes them, with what some of the segments' payloads told, in their order.
+    pub fn feed_marked(&mut self, segments: &[Brief], marks: &[Mark]) {
         let mut marks = marks.iter();
         let mut mark = marks.next();
         let mut marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
         let mut wanted = [Wanted::default(); FETCHED];
         for some in segments.chunks(FETCHED) {
-            let mut homes = [&0; FETCHED];
-            for ((wanted, home), addressed) in wanted.iter_mut().zip(&mut homes).zip(some) {
-                let (key, direction) = Key::of(&addressed.src, &addressed.dst);
-                let hash = key.hash(&self.seeds);
-                *wanted = Wanted { key, hash, down: direction == Direction::Down, guess: None };
-                *home = self.index.home(hash);
-                prefetch(*home);
-            }
-            if some.len() > 1 {
-                let wanted = &mut wanted[..some.len()];
-                for (wanted, home) in wanted.iter_mut().zip(homes) {
-                    wanted.guess = Index::guess(*home, wanted.hash);
-                    if let Some(number) = wanted.guess {
-                        prefetch(self.heads.get(number));
-                    }
-                }
-                for number in wanted.iter().filter_map(|wanted| wanted.guess) {
-                    let head = self.heads.get(number);
-                    if !head.is(Head::UNPACKED) {
-                        prefetch(self.chunks.get(head.last));
-                    } else if let Some(flow) = self.unpacked.get(head.last) {
-                        flow.prefetch();
-                    }
-                }
-            }
-            for (wanted, addressed) in wanted.iter().zip(some) {
-                self.feed_one(addressed, wanted);
-                if addressed.segment.ordinal == marked {
-                    self.mark(addressed, wanted, mark);
+            self.fetch_for(some, &mut wanted);
+            for (wanted, brief) in wanted.iter().zip(some) {
+                self.feed_one(brief, wanted);
+                if brief.ordinal == marked {
+                    self.mark(brief, wanted.hash, mark);
                     mark = marks.next();
                     marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
                 }
@@ -152,105 +128,141 @@ impl Tracker {
         }
     }
 
-    #[inline]
-    fn feed_one(&mut self, addressed: &Addressed, wanted: &Wanted) {
-        let is_it = |number: u32| self.heads.get(number).is_of(&wanted.key);
-        let guessed = wanted.guess.filter(|&number| is_it(number));
-        match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
-            Some(number) if self.heads.get(number).is(Head::SPLIT) => self.feed_split(addressed, wanted),
-            Some(number) => self.feed_known(number, addressed, wanted),
-            None => {
-                self.begin(addressed, wanted);
+    /// Begins to load what some segments will need, step by step, so that the waits for memory overlap.
+    #[inline(always)]
+    fn fetch_for(&self, some: &[Brief], wanted: &mut [Wanted; FETCHED]) {
+        for (wanted, brief) in wanted.iter_mut().zip(some) {
+            *wanted = Wanted { hash: brief.key.hash(&self.seeds), guess: None };
+            prefetch(self.index.home(wanted.hash));
+        }
+        if some.len() == 1 {
+            return;
+        }
+        let wanted = &mut wanted[..some.len()];
+        for wanted in &mut *wanted {
+            wanted.guess = self.index.find(wanted.hash, |_| true);
+            if let Some(number) = wanted.guess {
+                prefetch(self.heads.get(number));
+            }
+        }
+        for number in wanted.iter().filter_map(|wanted| wanted.guess) {
+            let head = self.heads.get(number);
+            if !head.is(Head::UNPACKED) {
+                prefetch(self.chunks.get(head.last));
+            } else if let Some(flow) = self.unpacked.get(head.last) {
+                flow.prefetch();
             }
         }
     }
 
+    #[inline(always)]
+    fn feed_one(&mut self, brief: &Brief, wanted: &Wanted) {
+        let is_it = |number: u32| self.heads.get(number).is_of(&brief.key);
+        let guessed = wanted.guess.filter(|&number| is_it(number));
+        match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
+            Some(number) => {
+                if !(self.heads.get(number).takes(brief.flags()) && self.append(number, brief)) {
+                    self.feed_unusual(number, brief, wanted.hash);
+                }
+            }
+            None => _ = self.begin(brief, wanted.hash),
+        }
+    }
+
     /// The first segment of a flow. Returns its number.
-    fn begin(&mut self, addressed: &Addressed, wanted: &Wanted) -> u32 {
-        let seg = &addressed.segment;
-        self.ended.starts.push(seg.ordinal);
-        let number = self.heads.insert(Head::new(wanted.key, seg));
-        self.index.insert(wanted.hash, number);
-        self.begin_in(number, addressed, wanted);
+    fn begin(&mut self, brief: &Brief, hash: u64) -> u32 {
+        self.ended.starts.push(brief.ordinal);
+        let number = self.heads.insert(Head::new(brief));
+        self.index.insert(hash, number);
+        self.begin_in(number, brief);
         if self.heads.len() > self.config.max_connections || self.bytes() > self.config.max_bytes {
-            self.shed(seg.ts);
+            self.shed(brief.ts);
         }
         number
     }
 
     /// The head is there and holds nothing yet.
-    fn begin_in(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
-        let seg = &addressed.segment;
-        let base = Base::of(seg);
-        match Packed::pack(&base, direction(wanted.down), seg) {
+    fn begin_in(&mut self, number: u32, brief: &Brief) {
+        match brief.pack(&brief.base()) {
             Some(packed) => {
-                let vlan = addressed.vlan.map_or(0, |vlan| vlan + 1);
                 let segments = [packed; IN_CHUNK];
-                let chunk = self.chunks.insert(Chunk { segments, prev: 0, vlan });
-                self.heads.get_mut(number).begin(chunk, seg.flags.is_bare_syn());
-                if let Some(tunnel) = addressed.tunnel {
+                let chunk = self.chunks.insert(Chunk { segments, prev: 0, vlan: brief.vlan });
+                self.heads.get_mut(number).begin(chunk, brief.flags().is_bare_syn());
+                if let Some(tunnel) = brief.tunnel() {
                     self.tunnels.insert(number, tunnel);
                 }
             }
             None => {
-                let flow = Flow::new(addressed, direction(wanted.down));
+                let flow = Flow::new(&brief.addressed(), brief.direction());
                 self.put_unpacked(number, Box::new(flow));
             }
         }
-        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
-            self.look_at(number, seg.ts);
+        if brief.flags().has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            self.look_at(number, brief.ts);
         }
     }
 
-    #[inline]
-    fn feed_known(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
-        let seg = &addressed.segment;
-        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
-            if seg.flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
-                self.look_at(number, seg.ts);
+    /// A segment that may not be just one more of a packed flow.
+    #[inline(never)]
+    fn feed_unusual(&mut self, number: u32, brief: &Brief, hash: u64) {
+        if self.heads.get(number).is(Head::SPLIT) {
+            self.feed_split(brief, hash);
+        } else {
+            self.feed_known(number, brief, hash);
+        }
+    }
+
+    fn feed_known(&mut self, number: u32, brief: &Brief, hash: u64) {
+        let flags = brief.flags();
+        if flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            if flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
+                self.look_at(number, brief.ts);
             }
-            if seg.flags.is_bare_syn()
-                && self.is_elsewhere(number, addressed, wanted)
-                && self.begin_apart(number, addressed, wanted)
-            {
+            if flags.is_bare_syn() && self.is_elsewhere(number, brief) && self.begin_apart(number, brief, hash) {
                 return;
             }
         }
-        if !self.append(number, seg, wanted.down) {
+        if !(self.may_append(number, brief) && self.append(number, brief)) {
             self.unpack(number);
-            self.feed_unpacked(number, addressed, wanted);
+            self.feed_unpacked(number, brief);
         }
     }
 
-    /// Keeps a segment packed, if the flow is and it needs no judging.
-    #[inline]
-    fn append(&mut self, number: u32, seg: &Segment, down: bool) -> bool {
+    /// May a segment be kept packed: is the flow, and does nothing have to be judged?
+    fn may_append(&mut self, number: u32, brief: &Brief) -> bool {
         let head = self.heads.get_mut(number);
         let count = head.count();
         if head.is(Head::UNPACKED) || count == MOST_PACKED {
             return false;
         }
-        let chunk = self.chunks.get_mut(head.last);
-        if head.is(Head::ONLY_SYNS) {
-            let first = &chunk.segments[(count - 1) % IN_CHUNK];
-            let same = first.seq() == seg.seq && (first.direction() == Direction::Down) == down;
-            match (seg.flags.is_bare_syn(), same) {
-                (true, true) => {}
-                (true, false) => return false,
-                (false, _) => head.unmark(Head::ONLY_SYNS),
-            }
-        } else if seg.flags.is_bare_syn() {
-            return false;
+        let is_syn = brief.flags().is_bare_syn();
+        if !head.is(Head::ONLY_SYNS) {
+            return !is_syn;
         }
-        let Some(packed) = Packed::pack(&head.base(), direction(down), seg) else { return false };
-        match chunk.segments.get_mut(count % IN_CHUNK).filter(|_| !count.is_multiple_of(IN_CHUNK)) {
-            Some(place) => *place = packed,
-            None => {
-                let prev = head.last;
-                let vlan = chunk.vlan;
-                head.last = self.chunks.insert(Chunk { segments: [packed; IN_CHUNK], prev, vlan });
-            }
+        let first = &self.chunks.get(head.last).segments[(count - 1) % IN_CHUNK];
+        let same = first.seq() == brief.seq() && first.direction() == brief.direction();
+        if !is_syn {
+            head.unmark(Head::ONLY_SYNS);
         }
+        !is_syn || same
+    }
+
+    /// Keeps a segment packed, if it fits.
+    #[inline(always)]
+    fn append(&mut self, number: u32, brief: &Brief) -> bool {
+        let head = self.heads.get_mut(number);
+        let Some(packed) = brief.pack(&head.base()) else { return false };
+        let in_last = head.count() % IN_CHUNK;
+        let chunk = if in_last > 0 {
+            self.chunks.get_mut(head.last)
+        } else {
+            let (prev, vlan) = (head.last, self.chunks.get(head.last).vlan);
+            let (number, chunk) = self.chunks.place();
+            head.last = number;
+            (chunk.prev, chunk.vlan) = (prev, vlan);
+            chunk
+        };
+        chunk.segments[in_last] = packed;
         head.counted();
         true
     }
@@ -334,14 +346,14 @@ impl Tracker {
         head.last = unpacked;
     }
 
-    fn feed_unpacked(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
+    fn feed_unpacked(&mut self, number: u32, brief: &Brief) {
         let at = self.heads.get(number).last;
         let Some(flow) = self.unpacked.get_mut(at) else { return };
-        if !addressed.segment.flags.has_all(Flags::SYN) && !flow.is_in_doubt() {
-            return flow.feed_known(direction(wanted.down), &addressed.segment, &self.config);
+        if !brief.flags().has_all(Flags::SYN) && !flow.is_in_doubt() {
+            return flow.feed_known(brief.direction(), &brief.segment(), &self.config);
         }
         let before = flow.starts();
-        let ended = flow.feed(addressed, direction(wanted.down), &self.config);
+        let ended = flow.feed(&brief.addressed(), brief.direction(), &self.config);
         let after = flow.starts();
         if before != after {
             let known = |start| before.contains(&start);
@@ -365,11 +377,11 @@ impl Tracker {
             self.unpacked.remove(at);
             let head = self.heads.get_mut(number);
             let split = head.is(Head::SPLIT);
-            *head = Head::new(head.key(), &addressed.segment);
+            *head = Head::new(brief);
             if split {
                 head.mark(Head::SPLIT);
             }
-            self.begin_in(number, addressed, wanted);
+            self.begin_in(number, brief);
         }
     }
 
@@ -601,8 +613,4 @@ impl Tracker {
             ended.items().for_each(|item| out(self.teller.report(&ended, item)));
         }
     }
-}
-
-const fn direction(down: bool) -> Direction {
-    if down { Direction::Down } else { Direction::Up }
 }
