@@ -18,7 +18,7 @@ pub struct Chunk {
     pub segments: [Packed; IN_CHUNK],
     /// The chunk before; meaningless in the first.
     pub prev: u32,
-    /// The VLAN id of the flow's first frame + 1; 0 for none.
+    /// In the first: the VLAN id of the flow's first frame + 1; 0 for none.
     pub vlan: u16,
 }
 

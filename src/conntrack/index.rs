@@ -123,7 +123,8 @@ impl Index {
     /// Adds a number, which is not held yet.
     pub fn insert(&mut self, hash: u64, number: u32) {
         let table = &mut self.tables[Self::table(hash)];
-        if table.used * 4 >= table.slots.len() * 3 {
+        // Fuller, a lookup would pass over many others, and never the same number of them.
+        if table.used * 8 >= table.slots.len() * 5 {
             table.grow();
         }
         table.put(slot(tag(hash), number));

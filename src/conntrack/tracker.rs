@@ -8,7 +8,6 @@ mod split;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::ops::Range;
 
 use super::apart::Apart;
 use super::brief::Brief;
@@ -147,10 +146,13 @@ impl Tracker {
         }
         for number in wanted.iter().filter_map(|wanted| wanted.guess) {
             let head = self.heads.get(number);
-            if !head.is(Head::UNPACKED) {
+            if head.is(Head::UNPACKED) {
+                if let Some(flow) = self.unpacked.get(head.last) {
+                    flow.prefetch();
+                }
+            } else if !head.count().is_multiple_of(IN_CHUNK) {
+                // A full chunk is followed by another, and not looked at.
                 prefetch(self.chunks.get(head.last));
-            } else if let Some(flow) = self.unpacked.get(head.last) {
-                flow.prefetch();
             }
         }
     }
@@ -222,17 +224,20 @@ impl Tracker {
                 return;
             }
         }
-        if !(self.may_append(number, brief) && self.append(number, brief)) {
+        if !self.heads.get(number).is(Head::UNPACKED) {
+            if self.may_append(number, brief) && self.append(number, brief) {
+                return;
+            }
             self.unpack(number);
-            self.feed_unpacked(number, brief);
         }
+        self.feed_unpacked(number, brief);
     }
 
-    /// May a segment be kept packed: is the flow, and does nothing have to be judged?
+    /// May a segment be kept as those of its packed flow are: is there room, and does nothing have to be judged?
     fn may_append(&mut self, number: u32, brief: &Brief) -> bool {
         let head = self.heads.get_mut(number);
         let count = head.count();
-        if head.is(Head::UNPACKED) || count == MOST_PACKED {
+        if count == MOST_PACKED {
             return false;
         }
         let is_syn = brief.flags().is_bare_syn();
@@ -256,10 +261,8 @@ impl Tracker {
         let chunk = if in_last > 0 {
             self.chunks.get_mut(head.last)
         } else {
-            let (prev, vlan) = (head.last, self.chunks.get(head.last).vlan);
             let (number, chunk) = self.chunks.place();
-            head.last = number;
-            (chunk.prev, chunk.vlan) = (prev, vlan);
+            chunk.prev = std::mem::replace(&mut head.last, number);
             chunk
         };
         chunk.segments[in_last] = packed;
@@ -269,29 +272,9 @@ impl Tracker {
 
     /// Reads the packed segments of a flow into `scratch`, in order; returns its VLAN.
     fn read(&mut self, number: u32) -> Option<u16> {
-        self.scratch.clear();
-        let mut vlan = 0;
-        for (place, at) in self.chain(number) {
-            let chunk = self.chunks.get(at);
-            self.scratch.extend(&chunk.segments[..place]);
-            vlan = chunk.vlan;
-        }
-        vlan.checked_sub(1)
-    }
-
-    /// The chunks of a packed flow, in order, and how many of the segments in each are its own.
-    fn chain(&self, number: u32) -> impl Iterator<Item = (usize, u32)> + use<> {
-        let head = self.heads.get(number);
-        let (count, mut at) = (head.count(), head.last);
-        let mut chain = [0; MOST_PACKED.div_ceil(IN_CHUNK)];
-        let chunks = count.div_ceil(IN_CHUNK).min(chain.len());
-        for (left, link) in chain[..chunks].iter_mut().enumerate().rev() {
-            *link = at;
-            if left > 0 {
-                at = self.chunks.get(at).prev;
-            }
-        }
-        (0..count).step_by(IN_CHUNK).map(move |from| IN_CHUNK.min(count - from)).zip(chain)
+        let Self { heads, chunks, scratch, .. } = self;
+        scratch.clear();
+        copy(heads.get(number), chunks, true, scratch)
     }
 
     /// Begins to load some flows, chunk by chunk: each waits for the one before it, but not for the other flows'.
@@ -313,29 +296,21 @@ impl Tracker {
         }
     }
 
-    /// Forgets what hangs on a packed flow, whose segments were read.
-    fn free_chunks(&mut self, number: u32) {
-        for (_, at) in self.chain(number) {
-            self.chunks.free(at);
-        }
-        if !self.tunnels.is_empty() {
-            self.tunnels.remove(&number);
-        }
-    }
-
     /// From here on the flow is told segment by segment.
     #[cold]
     fn unpack(&mut self, number: u32) {
         if self.heads.get(number).is(Head::UNPACKED) {
             return;
         }
-        let vlan = self.read(number);
-        let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0..self.scratch.len());
+        let Self { heads, chunks, scratch, .. } = self;
+        scratch.clear();
+        let vlan = copy(heads.get(number), chunks, false, scratch);
+        let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0);
+        self.tunnels.remove(&number);
         let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
         for packed in &self.scratch[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
         }
-        self.free_chunks(number);
         self.put_unpacked(number, flow);
     }
 
@@ -403,7 +378,8 @@ impl Tracker {
 
     /// What has ended since this was last asked for.
     pub fn take(&mut self) -> Ended {
-        std::mem::take(&mut self.ended)
+        let next = self.ended.alike();
+        std::mem::replace(&mut self.ended, next)
     }
 
     fn tell(&mut self, out: &mut dyn FnMut(ConnectionReport)) {
@@ -477,54 +453,52 @@ impl Tracker {
         (last, only_syns || super::packed::is_over(&self.scratch, alone))
     }
 
-    /// Who a packed flow is, for whoever tells it; `segments` are its own, and it has this VLAN.
-    fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, segments: Range<usize>) -> Closed {
+    /// Who a packed flow is, for whoever tells it; its segments begin at `from`, and it has this VLAN.
+    #[inline]
+    fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, from: usize) -> Closed {
         let head = self.heads.get(number);
         let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
-        let split = head.is(Head::SPLIT);
+        let (split, segments) = (head.is(Head::SPLIT), from..from + head.count());
         Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments, marks: None, split }
     }
 
-    /// Moves a packed flow to those that have ended.
-    fn move_out(&mut self, number: u32, finish: Finish) {
-        let from = self.ended.segments().len();
-        let mut vlan = 0;
-        for (count, at) in self.chain(number) {
-            let chunk = self.chunks.get(at);
-            self.ended.segments().extend(&chunk.segments[..count]);
-            vlan = chunk.vlan;
-            self.chunks.free(at);
-        }
-        let segments = from..self.ended.segments().len();
-        let marks = self.take_marks(number);
-        let closed = Closed { marks, ..self.closed(number, finish, vlan.checked_sub(1), segments) };
+    /// Moves a packed flow to those that have ended; what it held is not used again if it is `kept`.
+    fn move_out(&mut self, number: u32, finish: Finish, kept: bool) {
+        let Self { heads, chunks, ended, .. } = self;
+        let from = ended.segments().len();
+        let vlan = copy(heads.get(number), chunks, kept, ended.segments());
+        let mut closed = self.closed(number, finish, vlan, from);
+        closed.marks = self.take_marks(number);
         self.ended.push(closed);
-        if !self.tunnels.is_empty() {
-            self.tunnels.remove(&number);
+    }
+
+    /// A flow is one of those that have ended; its number still stands for it.
+    fn leave(&mut self, number: u32, finish: Finish, kept: bool) {
+        let head = *self.heads.get(number);
+        if !head.is(Head::UNPACKED) {
+            self.move_out(number, finish, kept);
+        } else if let Some(flow) = self.unpacked.remove(head.last) {
+            self.ended.dropped.extend(flow.starts()[1]);
+            let mut report = flow.finish(&self.config, finish);
+            report.connection.split = head.is(Head::SPLIT);
+            if let Some(marks) = self.take_marks(number) {
+                call(&mut report, &marks);
+            }
+            self.ended.reports.push(report);
         }
     }
 
     /// Ends a flow and forgets it.
     fn end(&mut self, number: u32, finish: Finish) {
-        let head = *self.heads.get(number);
-        if head.is(Head::UNPACKED) {
-            if let Some(flow) = self.unpacked.remove(head.last) {
-                self.ended.dropped.extend(flow.starts()[1]);
-                let mut report = flow.finish(&self.config, finish);
-                report.connection.split = head.is(Head::SPLIT);
-                if let Some(marks) = self.take_marks(number) {
-                    call(&mut report, &marks);
-                }
-                self.ended.reports.push(report);
-            }
-        } else {
-            self.move_out(number, finish);
+        self.leave(number, finish, false);
+        let head = self.heads.remove(number);
+        if !self.tunnels.is_empty() {
+            self.tunnels.remove(&number);
         }
         if head.is(Head::SPLIT) {
             self.apart.remove(number);
         }
         self.index.remove(head.key().hash(&self.seeds), number);
-        self.heads.remove(number);
     }
 
     /// Flows to be looked at some day, those that are no more included.
@@ -599,7 +573,8 @@ impl Tracker {
     pub fn end_some(&mut self, open: &[(u64, u32)], end: Timestamp) -> Ended {
         for some in open.chunks(FETCHED) {
             self.fetch(some.iter().map(|&(_, number)| number));
-            some.iter().for_each(|&(_, number)| self.end(number, Finish::Capture(end)));
+            // Nothing comes in any more, so nothing has to be forgotten.
+            some.iter().for_each(|&(_, number)| self.leave(number, Finish::Capture(end), true));
         }
         self.take()
     }
@@ -613,4 +588,25 @@ impl Tracker {
             ended.items().for_each(|item| out(self.teller.report(&ended, item)));
         }
     }
+}
+
+/// Adds the packed segments of a flow to `to`, in order, and frees their places if they are not `kept`; returns the VLAN.
+#[inline(always)]
+fn copy(head: &Head, chunks: &mut Slab<Chunk>, kept: bool, to: &mut Vec<Packed>) -> Option<u16> {
+    let (from, count) = (to.len(), head.count());
+    to.resize(from + count, Packed::default());
+    let (mut at, mut vlan) = (head.last, 0);
+    for places in to[from..].chunks_mut(IN_CHUNK).rev() {
+        let chunk = chunks.get(at);
+        for (place, packed) in places.iter_mut().zip(&chunk.segments) {
+            *place = *packed;
+        }
+        vlan = chunk.vlan;
+        let prev = chunk.prev;
+        if !kept {
+            chunks.free(at);
+        }
+        at = prev;
+    }
+    vlan.checked_sub(1)
 }

@@ -21,36 +21,30 @@ const TIMESTAMPS: u8 = 8;
 /// Reads the options of a segment, whose header was written to `place` before.
 #[inline(always)]
 pub(super) fn read(bytes: &[u8], place: &mut Brief) {
-    // The layouts that nearly every segment has, at a glance: nothing, timestamps, the SYNs of Linux and of Windows. A SACK would
-    // cost every segment more than it saves those that have one.
+    // The layouts that nearly every segment has, at a glance: nothing, timestamps, the SYNs of Linux with and without them, of Windows, and the
+    // plainest. A SACK would cost every segment more than it saves those that have one.
     const STAMPS: u32 = u32::from_be_bytes([NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10]);
     const PERMITTED_STAMPS: u32 = u32::from_be_bytes([SACK_PERMITTED, 2, TIMESTAMPS, 10]);
     const PERMITTED: u32 = u32::from_be_bytes([NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2]);
-    const SIZE: u32 = u32::from_be_bytes([MAXIMUM_SIZE, 4, 0, 0]);
-    const SCALE: u32 = u32::from_be_bytes([NO_OPERATION, WINDOW_SCALE, 3, 0]);
     let (words, rest) = bytes.as_chunks::<4>();
     let word = |bytes: [u8; 4]| u32::from_be_bytes(bytes);
-    let is = |bytes: [u8; 4], mask: u32, wanted: u32| word(bytes) & mask == wanted;
+    let is_size = |bytes: [u8; 4]| word(bytes) >> 16 == u32::from_be_bytes([0, 0, MAXIMUM_SIZE, 4]);
+    let is_scale = |bytes: [u8; 4]| word(bytes) >> 8 == u32::from_be_bytes([0, NO_OPERATION, WINDOW_SCALE, 3]);
     match *words {
-        [] if rest.is_empty() => {}
-        [stamps, value, echo] if rest.is_empty() && word(stamps) == STAMPS => place.stamps(word(value), word(echo)),
-        [size, stamps, value, echo, scale]
-            if rest.is_empty()
-                && is(size, 0xffff_0000, SIZE)
-                && word(stamps) == PERMITTED_STAMPS
-                && is(scale, 0xffff_ff00, SCALE) =>
-        {
+        _ if !rest.is_empty() => place.options(&parse(bytes)),
+        [] => {}
+        [stamps, value, echo] if word(stamps) == STAMPS => place.stamps(word(value), word(echo)),
+        [size, stamps, value, echo, scale] if is_size(size) && word(stamps) == PERMITTED_STAMPS && is_scale(scale) => {
             place.stamps(word(value), word(echo));
             place.scale(scale[3].min(MAX_WINDOW_SCALE));
         }
-        [size, scale, permitted]
-            if rest.is_empty()
-                && is(size, 0xffff_0000, SIZE)
-                && is(scale, 0xffff_ff00, SCALE)
-                && word(permitted) == PERMITTED =>
-        {
+        [size, scale, permitted] if is_size(size) && is_scale(scale) && word(permitted) == PERMITTED => {
             place.scale(scale[3].min(MAX_WINDOW_SCALE));
         }
+        [size, permitted, scale] if is_size(size) && word(permitted) == PERMITTED && is_scale(scale) => {
+            place.scale(scale[3].min(MAX_WINDOW_SCALE));
+        }
+        [size] if is_size(size) => {}
         _ => place.options(&parse(bytes)),
     }
 }
@@ -135,6 +129,8 @@ mod tests {
                 &[1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0],
                 &[2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 0],
                 &[2, 4, 5, 0xb4, 1, 3, 3, 0, 1, 1, 4, 2],
+                &[2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 0],
+                &[2, 4, 5, 0xb4],
             ]),
             values: [u8; 20],
             damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),

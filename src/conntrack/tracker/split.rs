@@ -46,12 +46,10 @@ impl Tracker {
         let beginning = match self.unpacked_flow(&head) {
             Some(flow) => flow.beginning(),
             None => {
-                let vlan = self.chunks.get(head.last).vlan.checked_sub(1);
-                let place = Place::of(vlan, self.tunnels.get(&number).copied());
+                let place = Place::of(self.read(number), self.tunnels.get(&number).copied());
                 if place == here {
                     return false;
                 }
-                self.read(number);
                 let first = self.scratch.first().filter(|first| first.flags().is_bare_syn());
                 first.map(|first| Beginning { place, direction: first.direction(), iss: first.seq() })
             }
