@@ -79,7 +79,7 @@ impl Seen {
     }
 
     /// Counts one packet; its number comes back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count(&mut self, ts: Option<Timestamp>, link: LinkType) -> u64 {
         self.packets += 1;
         if let Some(ts) = ts {
@@ -87,10 +87,15 @@ impl Seen {
             self.greatest = self.greatest.max(ts);
         }
         if self.last_link != Some(link) {
-            self.last_link = Some(link);
-            self.links.insert(link);
+            self.change_link(link);
         }
         self.packets
+    }
+
+    #[cold]
+    fn change_link(&mut self, link: LinkType) {
+        self.last_link = Some(link);
+        self.links.insert(link);
     }
 
     pub(super) fn first_ts(&self) -> Option<Timestamp> {

@@ -123,8 +123,8 @@ impl Pcap {
         if !window.fill(self.record_header + captured as usize)? {
             return Err(self.cut(window, number, captured));
         }
-        window.take(self.record_header);
-        let data = window.take(captured as usize);
+        let record = window.take(self.record_header + captured as usize);
+        let data = record.start + self.record_header..record.end;
         // Neither product nor sum leaves 63 bits: 2^32 × 10^9 + 2^32 × 10^3. A fraction over a second is just added.
         let nanos = i64::from(seconds) * NANOS_PER_SEC + i64::from(fraction) * self.tick;
         Ok(Some(Found { ts: Some(Timestamp::from_nanos(nanos)), link: self.link, interface: 0, wire_len, data }))

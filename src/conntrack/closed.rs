@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::head::Key;
-use super::key::Direction;
+use super::key::{Direction, Key};
 use super::packed::{Base, Packed};
 use crate::metrics::time_wait::Finish;
 use crate::names::mark::Marks;

@@ -38,6 +38,15 @@ impl Ended {
         self.closed.is_empty() && self.reports.is_empty()
     }
 
+    /// An empty one with as much room, up to some megabytes: about as many will end until the next tick.
+    pub(super) fn alike(&self) -> Self {
+        Self {
+            closed: Vec::with_capacity(self.closed.len().min(1 << 13)),
+            segments: Vec::with_capacity(self.segments.len().min(1 << 17)),
+            ..Self::default()
+        }
+    }
+
     /// How many connections there are.
     pub fn len(&self) -> usize {
         self.closed.len() + self.reports.len()

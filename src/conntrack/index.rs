@@ -14,7 +14,7 @@ pub type Slot = u64;
 /// Numbers by hash.
 #[derive(Debug)]
 pub struct Index {
-    tables: Vec<Table>,
+    tables: Box<[Table; TABLES]>,
 }
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Table {
 impl Index {
     /// An empty one.
     pub fn new() -> Self {
-        Self { tables: (0..TABLES).map(|_| Table::new(FIRST)).collect() }
+        Self { tables: Box::new(std::array::from_fn(|_| Table::new(FIRST))) }
     }
 
     #[inline]
@@ -120,16 +120,11 @@ impl Index {
         &table.slots[table.home(tag(hash))]
     }
 
-    /// The number in `home`, the first slot that a lookup of this hash reads, if its tag is right: probably the one looked for.
-    #[inline]
-    pub fn guess(home: Slot, hash: u64) -> Option<u32> {
-        (home != 0 && tag_of(home) == tag(hash)).then(|| number_of(home))
-    }
-
     /// Adds a number, which is not held yet.
     pub fn insert(&mut self, hash: u64, number: u32) {
         let table = &mut self.tables[Self::table(hash)];
-        if table.used * 4 >= table.slots.len() * 3 {
+        // Fuller, a lookup would pass over many others, and never the same number of them.
+        if table.used * 8 >= table.slots.len() * 5 {
             table.grow();
         }
         table.put(slot(tag(hash), number));

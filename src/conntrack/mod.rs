@@ -2,6 +2,7 @@
 //! In: segments with addresses. Out: one [`ConnectionReport`](crate::metrics::rows::ConnectionReport) a connection.
 
 pub mod apart;
+pub mod brief;
 pub mod closed;
 pub mod config;
 pub mod ended;

@@ -3,6 +3,7 @@
 //! Most connections are short, and nothing they did has to be judged before they are over: until then their segments are kept
 //! packed, and told all at once.
 
+use super::brief::{BAD_CHECKSUM, Body, Brief, DOWN, HAS_ID, HAS_TIMESTAMPS, OPTIONS_CUT, SCALE};
 use super::key::Direction;
 use crate::tcp::segment::{Flags, FrameId, Options, Segment};
 use crate::tcp::seq::SeqNum;
@@ -20,8 +21,8 @@ pub struct Base {
     pub ordinal: u64,
 }
 
+#[cfg(test)]
 impl Base {
-    /// A flow that begins with `first`.
     pub const fn of(first: &Segment) -> Self {
         Self { ts: first.ts, frame: first.frame, ordinal: first.ordinal }
     }
@@ -34,100 +35,71 @@ pub struct Packed {
     since: u32,
     /// Frames since the first.
     frames: u32,
-    seq: u32,
-    ack: u32,
-    value: u32,
-    echo: u32,
-    window: u16,
-    id: u16,
-    checksum: u16,
-    payload: u16,
-    /// Nanoseconds since the first, the bits from 32 on: 18 minutes in all.
-    since_high: u8,
-    /// `ip_len` less the payload.
-    headers: u8,
-    /// The control bits, and which of `value`, `echo` and `id` there are.
-    flags: u8,
-    /// The direction, the two marks of damage, and the shift count + 1 of window scale.
-    rest: u8,
+    body: Body,
 }
 
-const HAS_TIMESTAMPS: u8 = 0x40;
-const HAS_ID: u8 = 0x80;
-const DOWN: u8 = 1;
-const BAD_CHECKSUM: u8 = 2;
-const OPTIONS_CUT: u8 = 4;
-const SCALE: u32 = 3;
-
-impl Packed {
-    /// Packs a segment; `None` for what does not fit: one with a SACK block, one of another file than the first, before the
-    /// first or more than 18 minutes after it, one with 64 KiB of payload.
+impl Brief {
+    /// The first of a flow.
     #[inline]
-    pub fn pack(base: &Base, direction: Direction, seg: &Segment) -> Option<Self> {
-        // What is negative wraps round, and does not fit either.
-        let since = seg.ts.since(base.ts).as_nanos() as u64;
-        let frames = seg.frame.number().wrapping_sub(base.frame.number());
-        let headers = seg.ip_len.wrapping_sub(seg.payload_len);
-        let files = u64::from(seg.frame.file() ^ base.frame.file());
-        let beyond = since >> 40 | frames >> 32 | files | u64::from(headers >> 8 | seg.payload_len >> 16);
-        if beyond | u64::from(seg.options.sack.is_some()) != 0 {
-            return None;
-        }
-        let (value, echo) = seg.options.timestamps.unwrap_or_default();
-        let scale = seg.options.window_scale.map_or(0, |shift| shift + 1);
-        let mut flags = seg.flags.bits();
-        flags |= if seg.options.timestamps.is_some() { HAS_TIMESTAMPS } else { 0 };
-        flags |= if seg.ip_id.is_some() { HAS_ID } else { 0 };
-        let mut rest = scale << SCALE;
-        rest |= if direction == Direction::Down { DOWN } else { 0 };
-        rest |= if seg.bad_checksum { BAD_CHECKSUM } else { 0 };
-        rest |= if seg.options_cut { OPTIONS_CUT } else { 0 };
-        Some(Self {
-            since: since as u32,
-            frames: frames as u32,
-            seq: seg.seq.raw(),
-            ack: seg.ack.raw(),
-            value,
-            echo,
-            window: seg.window,
-            id: seg.ip_id.unwrap_or_default(),
-            checksum: seg.checksum,
-            payload: seg.payload_len as u16,
-            since_high: (since >> 32) as u8,
-            headers: headers as u8,
-            flags,
-            rest,
-        })
+    pub(super) const fn base(&self) -> Base {
+        Base { ts: self.ts, frame: self.frame, ordinal: self.ordinal }
     }
 
+    /// Packs the segment of a flow; `None` for what does not fit: one with a SACK block, one of another file than the first, before the
+    /// first or more than 18 minutes after it, one with 64 KiB of payload.
+    #[inline(always)]
+    pub(super) const fn pack(&self, base: &Base) -> Option<Packed> {
+        // What is negative wraps round, and does not fit either.
+        let since = self.ts.as_nanos().wrapping_sub(base.ts.as_nanos()) as u64;
+        let frames = self.frame.since(base.frame);
+        if since >> 40 | frames >> 32 != 0 || !self.fits() {
+            return None;
+        }
+        let body = Body { since_high: (since >> 32) as u8, ..self.body };
+        Some(Packed { since: since as u32, frames: frames as u32, body })
+    }
+}
+
+#[cfg(test)]
+impl Packed {
+    pub fn pack(base: &Base, direction: Direction, seg: &Segment) -> Option<Self> {
+        let mut brief = Brief::default();
+        brief.passed(seg.ts, seg.ordinal, seg.frame, None);
+        brief.between((super::key::Key::default(), direction));
+        brief.write(seg);
+        brief.pack(base)
+    }
+}
+
+impl Packed {
     /// Which way it went.
     #[inline]
     pub const fn direction(&self) -> Direction {
-        if self.rest & DOWN == 0 { Direction::Up } else { Direction::Down }
+        if self.body.rest & DOWN == 0 { Direction::Up } else { Direction::Down }
     }
 
     /// Did it go the same way as `other`?
     #[inline]
     pub const fn is_along(&self, other: &Self) -> bool {
-        (self.rest ^ other.rest) & DOWN == 0
+        (self.body.rest ^ other.body.rest) & DOWN == 0
     }
 
     /// Its control bits.
     #[inline]
     pub const fn flags(&self) -> Flags {
-        Flags::from_bits(self.flags)
+        Flags::from_bits(self.body.flags)
     }
 
     /// SEG.SEQ.
     #[inline]
     pub const fn seq(&self) -> SeqNum {
-        SeqNum::new(self.seq)
+        SeqNum::new(self.body.seq)
     }
 
     /// SEG.ACK, if it means something.
     #[inline]
     pub const fn acknowledges(&self) -> Option<SeqNum> {
-        if self.flags().has_all(Flags::ACK) { Some(SeqNum::new(self.ack)) } else { None }
+        if self.flags().has_all(Flags::ACK) { Some(SeqNum::new(self.body.ack)) } else { None }
     }
 
     /// Behind everything it carries.
@@ -135,28 +107,28 @@ impl Packed {
     pub const fn end(&self) -> SeqNum {
         let flags = self.flags();
         let controls = flags.has_all(Flags::SYN) as u32 + flags.has_all(Flags::FIN) as u32;
-        SeqNum::new(self.seq).plus(self.payload as u32 + controls)
+        SeqNum::new(self.body.seq).plus(self.body.payload as u32 + controls)
     }
 
     /// When it passed.
     #[inline]
     pub const fn ts(&self, base: &Base) -> Timestamp {
-        let since = (self.since_high as i64) << 32 | self.since as i64;
+        let since = (self.body.since_high as i64) << 32 | self.since as i64;
         Timestamp::from_nanos(base.ts.as_nanos() + since)
     }
 
     /// IP bytes, headers included.
     #[inline]
     pub const fn wire_bytes(&self) -> u32 {
-        self.payload as u32 + self.headers as u32
+        self.body.payload as u32 + self.body.headers as u32
     }
 
     /// The segment; its ordinal is the first one's.
     #[inline]
     pub fn unpack(&self, base: &Base) -> Segment {
-        let scale = self.rest >> SCALE;
+        let scale = self.body.rest >> SCALE;
         let options = Options {
-            timestamps: (self.flags & HAS_TIMESTAMPS != 0).then_some((self.value, self.echo)),
+            timestamps: (self.body.flags & HAS_TIMESTAMPS != 0).then_some((self.body.value, self.body.echo)),
             window_scale: scale.checked_sub(1),
             sack: None,
         };
@@ -164,16 +136,16 @@ impl Packed {
             ts: self.ts(base),
             ordinal: base.ordinal,
             frame: FrameId::new(base.frame.file(), base.frame.number() + u64::from(self.frames)),
-            seq: SeqNum::new(self.seq),
-            ack: SeqNum::new(self.ack),
+            seq: SeqNum::new(self.body.seq),
+            ack: SeqNum::new(self.body.ack),
             flags: self.flags(),
-            window: self.window,
-            payload_len: self.payload.into(),
+            window: self.body.window,
+            payload_len: self.body.payload.into(),
             ip_len: self.wire_bytes(),
-            ip_id: (self.flags & HAS_ID != 0).then_some(self.id),
-            checksum: self.checksum,
-            bad_checksum: self.rest & BAD_CHECKSUM != 0,
-            options_cut: self.rest & OPTIONS_CUT != 0,
+            ip_id: (self.body.flags & HAS_ID != 0).then_some(self.body.id),
+            checksum: self.body.checksum,
+            bad_checksum: self.body.rest & BAD_CHECKSUM != 0,
+            options_cut: self.body.rest & OPTIONS_CUT != 0,
             options,
         }
     }
@@ -182,7 +154,7 @@ impl Packed {
 impl Counted for Packed {
     #[inline]
     fn at(&self) -> i64 {
-        i64::from(self.since_high) << 32 | i64::from(self.since)
+        i64::from(self.body.since_high) << 32 | i64::from(self.since)
     }
 
     #[inline]
@@ -192,12 +164,12 @@ impl Counted for Packed {
 
     #[inline]
     fn seq(&self) -> SeqNum {
-        SeqNum::new(self.seq)
+        SeqNum::new(self.body.seq)
     }
 
     #[inline]
     fn ack(&self) -> SeqNum {
-        SeqNum::new(self.ack)
+        SeqNum::new(self.body.ack)
     }
 
     #[inline]
@@ -207,12 +179,12 @@ impl Counted for Packed {
 
     #[inline]
     fn window(&self) -> u16 {
-        self.window
+        self.body.window
     }
 
     #[inline]
     fn payload(&self) -> u32 {
-        self.payload.into()
+        self.body.payload.into()
     }
 
     #[inline]
@@ -222,22 +194,22 @@ impl Counted for Packed {
 
     #[inline]
     fn id(&self) -> u16 {
-        if self.flags & HAS_ID != 0 { self.id } else { 0 }
+        if self.body.flags & HAS_ID != 0 { self.body.id } else { 0 }
     }
 
     #[inline]
     fn stamps(&self) -> Option<(u32, u32)> {
-        (self.flags & HAS_TIMESTAMPS != 0).then_some((self.value, self.echo))
+        (self.body.flags & HAS_TIMESTAMPS != 0).then_some((self.body.value, self.body.echo))
     }
 
     #[inline]
     fn scale(&self) -> u8 {
-        (self.rest >> SCALE).saturating_sub(1)
+        (self.body.rest >> SCALE).saturating_sub(1)
     }
 
     #[inline]
     fn damaged(&self) -> bool {
-        self.rest & (BAD_CHECKSUM | OPTIONS_CUT) != 0
+        self.body.rest & (BAD_CHECKSUM | OPTIONS_CUT) != 0
     }
 }
 

@@ -6,7 +6,8 @@
 pub fn prefetch<T>(place: &T) {
     let first = std::ptr::from_ref(place).cast::<u8>();
     load(first);
-    if size_of::<T>() > 1 {
+    // What is aligned to its size lies in one.
+    if size_of::<T>() > align_of::<T>() {
         load(first.wrapping_add(size_of::<T>() - 1));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Places come in blocks that never move, so growing copies nothing: no stop, and no second copy beside the first.
 
-/// Places in a block.
-const BLOCK: usize = 1 << 12;
+/// Places in a block: few, so that what was touched when a block was made is still in a cache when it comes to be used.
+const BLOCK: usize = 1 << 9;
 
 /// Values by number. A number is given to another value once its own was taken out.
 #[derive(Debug)]
@@ -30,15 +30,23 @@ impl<T: Default> Slab<T> {
     /// Puts a value in. There are never more than 2^32 of them: memory ends before.
     #[inline]
     pub fn insert(&mut self, value: T) -> u32 {
-        self.len += 1;
-        if let Some(number) = self.free.pop() {
-            *self.get_mut(number) = value;
-            return number;
-        }
-        self.append(value)
+        let (number, place) = self.place();
+        *place = value;
+        number
     }
 
-    fn append(&mut self, value: T) -> u32 {
+    /// A place for a value, and what it has held before.
+    #[inline]
+    pub fn place(&mut self) -> (u32, &mut T) {
+        self.len += 1;
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => self.append(),
+        };
+        (number, self.get_mut(number))
+    }
+
+    fn append(&mut self) -> u32 {
         if self.used == self.blocks.len() * BLOCK {
             let block: Vec<T> = (0..BLOCK).map(|_| T::default()).collect();
             // A block has as many places as it was just given.
@@ -46,7 +54,6 @@ impl<T: Default> Slab<T> {
         }
         let number = self.used as u32;
         self.used += 1;
-        *self.get_mut(number) = value;
         number
     }
 

@@ -8,28 +8,26 @@ mod split;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::ops::Range;
 
 use super::apart::Apart;
+use super::brief::Brief;
 use super::closed::Closed;
 use super::ended::{Ended, Teller, call};
 use super::flow::Flow;
-use super::head::{Chunk, Head, IN_CHUNK, Key};
+use super::head::{Chunk, Head, IN_CHUNK, MOST_PACKED};
 use super::index::Index;
-use super::key::Direction;
-use super::packed::{Base, Packed};
+use super::key::Key;
+use super::packed::Packed;
 use super::prefetch::prefetch;
 use super::slab::Slab;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::names::mark::{Mark, Marks};
-use crate::tcp::segment::{Addressed, Flags, Segment, Tunnel, Undelivered};
+use crate::tcp::segment::{Addressed, Flags, Tunnel, Undelivered};
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
 
 pub use super::config::Config;
 
-/// Segments that stay packed. Unpacked, a flow takes about as much room as a hundred of them.
-const MOST_PACKED: usize = 24;
 /// Segments whose flows are fetched at once, so that the waits for memory overlap.
 pub const FETCHED: usize = 16;
 /// What an unpacked flow takes, with all that hangs on it, about.
@@ -65,13 +63,11 @@ pub struct Tracker {
     evictions: u64,
 }
 
-/// A segment whose flow is looked for.
+/// Where a segment's flow is looked for.
 #[derive(Clone, Copy, Default)]
 struct Wanted {
-    key: Key,
     hash: u64,
-    down: bool,
-    /// Its flow, probably.
+    /// The flow, probably.
     guess: Option<u32>,
 }
 
@@ -101,51 +97,31 @@ impl Tracker {
 
     /// Takes one segment, in the order of the capture. Connections that can no longer change go to `out`.
     pub fn feed(&mut self, addressed: &Addressed, out: &mut dyn FnMut(ConnectionReport)) {
-        self.feed_all(std::slice::from_ref(addressed));
+        self.feed_marked(&[Brief::of(addressed)], &[]);
         self.tell(out);
     }
 
     /// Takes segments, in the order of the capture. Connections that can no longer change wait for [`Tracker::take`].
     pub fn feed_all(&mut self, segments: &[Addressed]) {
-        self.feed_marked(segments, &[]);
+        let mut briefs = [Brief::default(); FETCHED];
+        for some in segments.chunks(FETCHED) {
+            briefs.iter_mut().zip(some).for_each(|(brief, addressed)| *brief = Brief::of(addressed));
+            self.feed_marked(&briefs[..some.len()], &[]);
+        }
     }
 
-    /// The same, with what some of the segments' payloads told, in their order.
-    pub fn feed_marked(&mut self, segments: &[Addressed], marks: &[Mark]) {
+    /// The same, as a decoder writes them, with what some of the segments' payloads told, in their order.
+    pub fn feed_marked(&mut self, segments: &[Brief], marks: &[Mark]) {
         let mut marks = marks.iter();
         let mut mark = marks.next();
         let mut marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
         let mut wanted = [Wanted::default(); FETCHED];
         for some in segments.chunks(FETCHED) {
-            let mut homes = [&0; FETCHED];
-            for ((wanted, home), addressed) in wanted.iter_mut().zip(&mut homes).zip(some) {
-                let (key, direction) = Key::of(&addressed.src, &addressed.dst);
-                let hash = key.hash(&self.seeds);
-                *wanted = Wanted { key, hash, down: direction == Direction::Down, guess: None };
-                *home = self.index.home(hash);
-                prefetch(*home);
-            }
-            if some.len() > 1 {
-                let wanted = &mut wanted[..some.len()];
-                for (wanted, home) in wanted.iter_mut().zip(homes) {
-                    wanted.guess = Index::guess(*home, wanted.hash);
-                    if let Some(number) = wanted.guess {
-                        prefetch(self.heads.get(number));
-                    }
-                }
-                for number in wanted.iter().filter_map(|wanted| wanted.guess) {
-                    let head = self.heads.get(number);
-                    if !head.is(Head::UNPACKED) {
-                        prefetch(self.chunks.get(head.last));
-                    } else if let Some(flow) = self.unpacked.get(head.last) {
-                        flow.prefetch();
-                    }
-                }
-            }
-            for (wanted, addressed) in wanted.iter().zip(some) {
-                self.feed_one(addressed, wanted);
-                if addressed.segment.ordinal == marked {
-                    self.mark(addressed, wanted, mark);
+            self.fetch_for(some, &mut wanted);
+            for (wanted, brief) in wanted.iter().zip(some) {
+                self.feed_one(brief, wanted);
+                if brief.ordinal == marked {
+                    self.mark(brief, wanted.hash, mark);
                     mark = marks.next();
                     marked = mark.map_or(u64::MAX, |mark| mark.ordinal);
                 }
@@ -153,134 +129,154 @@ impl Tracker {
         }
     }
 
-    #[inline]
-    fn feed_one(&mut self, addressed: &Addressed, wanted: &Wanted) {
-        let is_it = |number: u32| self.heads.get(number).is_of(&wanted.key);
-        let guessed = wanted.guess.filter(|&number| is_it(number));
-        match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
-            Some(number) if self.heads.get(number).is(Head::SPLIT) => self.feed_split(addressed, wanted),
-            Some(number) => self.feed_known(number, addressed, wanted),
-            None => {
-                self.begin(addressed, wanted);
+    /// Begins to load what some segments will need, step by step, so that the waits for memory overlap.
+    #[inline(always)]
+    fn fetch_for(&self, some: &[Brief], wanted: &mut [Wanted; FETCHED]) {
+        for (wanted, brief) in wanted.iter_mut().zip(some) {
+            *wanted = Wanted { hash: brief.key.hash(&self.seeds), guess: None };
+            prefetch(self.index.home(wanted.hash));
+        }
+        if some.len() == 1 {
+            return;
+        }
+        let wanted = &mut wanted[..some.len()];
+        for wanted in &mut *wanted {
+            wanted.guess = self.index.find(wanted.hash, |_| true);
+            if let Some(number) = wanted.guess {
+                prefetch(self.heads.get(number));
+            }
+        }
+        for number in wanted.iter().filter_map(|wanted| wanted.guess) {
+            let head = self.heads.get(number);
+            if head.is(Head::UNPACKED) {
+                if let Some(flow) = self.unpacked.get(head.last) {
+                    flow.prefetch();
+                }
+            } else if !head.count().is_multiple_of(IN_CHUNK) {
+                // A full chunk is followed by another, and not looked at.
+                prefetch(self.chunks.get(head.last));
             }
         }
     }
 
+    #[inline(always)]
+    fn feed_one(&mut self, brief: &Brief, wanted: &Wanted) {
+        let is_it = |number: u32| self.heads.get(number).is_of(&brief.key);
+        let guessed = wanted.guess.filter(|&number| is_it(number));
+        match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
+            Some(number) => {
+                if !(self.heads.get(number).takes(brief.flags()) && self.append(number, brief)) {
+                    self.feed_unusual(number, brief, wanted.hash);
+                }
+            }
+            None => _ = self.begin(brief, wanted.hash),
+        }
+    }
+
     /// The first segment of a flow. Returns its number.
-    fn begin(&mut self, addressed: &Addressed, wanted: &Wanted) -> u32 {
-        let seg = &addressed.segment;
-        self.ended.starts.push(seg.ordinal);
-        let number = self.heads.insert(Head::new(wanted.key, seg));
-        self.index.insert(wanted.hash, number);
-        self.begin_in(number, addressed, wanted);
+    fn begin(&mut self, brief: &Brief, hash: u64) -> u32 {
+        self.ended.starts.push(brief.ordinal);
+        let number = self.heads.insert(Head::new(brief));
+        self.index.insert(hash, number);
+        self.begin_in(number, brief);
         if self.heads.len() > self.config.max_connections || self.bytes() > self.config.max_bytes {
-            self.shed(seg.ts);
+            self.shed(brief.ts);
         }
         number
     }
 
     /// The head is there and holds nothing yet.
-    fn begin_in(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
-        let seg = &addressed.segment;
-        let base = Base::of(seg);
-        match Packed::pack(&base, direction(wanted.down), seg) {
+    fn begin_in(&mut self, number: u32, brief: &Brief) {
+        match brief.pack(&brief.base()) {
             Some(packed) => {
-                let vlan = addressed.vlan.map_or(0, |vlan| vlan + 1);
                 let segments = [packed; IN_CHUNK];
-                let chunk = self.chunks.insert(Chunk { segments, prev: 0, vlan });
-                self.heads.get_mut(number).begin(chunk, seg.flags.is_bare_syn());
-                if let Some(tunnel) = addressed.tunnel {
+                let chunk = self.chunks.insert(Chunk { segments, prev: 0, vlan: brief.vlan });
+                self.heads.get_mut(number).begin(chunk, brief.flags().is_bare_syn());
+                if let Some(tunnel) = brief.tunnel() {
                     self.tunnels.insert(number, tunnel);
                 }
             }
             None => {
-                let flow = Flow::new(addressed, direction(wanted.down));
+                let flow = Flow::new(&brief.addressed(), brief.direction());
                 self.put_unpacked(number, Box::new(flow));
             }
         }
-        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
-            self.look_at(number, seg.ts);
+        if brief.flags().has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            self.look_at(number, brief.ts);
         }
     }
 
-    #[inline]
-    fn feed_known(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
-        let seg = &addressed.segment;
-        if seg.flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
-            if seg.flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
-                self.look_at(number, seg.ts);
+    /// A segment that may not be just one more of a packed flow.
+    #[inline(never)]
+    fn feed_unusual(&mut self, number: u32, brief: &Brief, hash: u64) {
+        if self.heads.get(number).is(Head::SPLIT) {
+            self.feed_split(brief, hash);
+        } else {
+            self.feed_known(number, brief, hash);
+        }
+    }
+
+    fn feed_known(&mut self, number: u32, brief: &Brief, hash: u64) {
+        let flags = brief.flags();
+        if flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST)) {
+            if flags.has_any(Flags::FIN.or(Flags::RST)) && !self.heads.get(number).is(Head::TIMED) {
+                self.look_at(number, brief.ts);
             }
-            if seg.flags.is_bare_syn()
-                && self.is_elsewhere(number, addressed, wanted)
-                && self.begin_apart(number, addressed, wanted)
-            {
+            if flags.is_bare_syn() && self.is_elsewhere(number, brief) && self.begin_apart(number, brief, hash) {
                 return;
             }
         }
-        if !self.append(number, seg, wanted.down) {
+        if !self.heads.get(number).is(Head::UNPACKED) {
+            if self.may_append(number, brief) && self.append(number, brief) {
+                return;
+            }
             self.unpack(number);
-            self.feed_unpacked(number, addressed, wanted);
         }
+        self.feed_unpacked(number, brief);
     }
 
-    /// Keeps a segment packed, if the flow is and it needs no judging.
-    #[inline]
-    fn append(&mut self, number: u32, seg: &Segment, down: bool) -> bool {
+    /// May a segment be kept as those of its packed flow are: is there room, and does nothing have to be judged?
+    fn may_append(&mut self, number: u32, brief: &Brief) -> bool {
         let head = self.heads.get_mut(number);
         let count = head.count();
-        if head.is(Head::UNPACKED) || count == MOST_PACKED {
+        if count == MOST_PACKED {
             return false;
         }
-        let chunk = self.chunks.get_mut(head.last);
-        if head.is(Head::ONLY_SYNS) {
-            let first = &chunk.segments[(count - 1) % IN_CHUNK];
-            let same = first.seq() == seg.seq && (first.direction() == Direction::Down) == down;
-            match (seg.flags.is_bare_syn(), same) {
-                (true, true) => {}
-                (true, false) => return false,
-                (false, _) => head.unmark(Head::ONLY_SYNS),
-            }
-        } else if seg.flags.is_bare_syn() {
-            return false;
+        let is_syn = brief.flags().is_bare_syn();
+        if !head.is(Head::ONLY_SYNS) {
+            return !is_syn;
         }
-        let Some(packed) = Packed::pack(&head.base(), direction(down), seg) else { return false };
-        match chunk.segments.get_mut(count % IN_CHUNK).filter(|_| !count.is_multiple_of(IN_CHUNK)) {
-            Some(place) => *place = packed,
-            None => {
-                let prev = head.last;
-                let vlan = chunk.vlan;
-                head.last = self.chunks.insert(Chunk { segments: [packed; IN_CHUNK], prev, vlan });
-            }
+        let first = &self.chunks.get(head.last).segments[(count - 1) % IN_CHUNK];
+        let same = first.seq() == brief.seq() && first.direction() == brief.direction();
+        if !is_syn {
+            head.unmark(Head::ONLY_SYNS);
         }
+        !is_syn || same
+    }
+
+    /// Keeps a segment packed, if it fits.
+    #[inline(always)]
+    fn append(&mut self, number: u32, brief: &Brief) -> bool {
+        let head = self.heads.get_mut(number);
+        let Some(packed) = brief.pack(&head.base()) else { return false };
+        let in_last = head.count() % IN_CHUNK;
+        let chunk = if in_last > 0 {
+            self.chunks.get_mut(head.last)
+        } else {
+            let (number, chunk) = self.chunks.place();
+            chunk.prev = std::mem::replace(&mut head.last, number);
+            chunk
+        };
+        chunk.segments[in_last] = packed;
         head.counted();
         true
     }
 
     /// Reads the packed segments of a flow into `scratch`, in order; returns its VLAN.
     fn read(&mut self, number: u32) -> Option<u16> {
-        self.scratch.clear();
-        let mut vlan = 0;
-        for (place, at) in self.chain(number) {
-            let chunk = self.chunks.get(at);
-            self.scratch.extend(&chunk.segments[..place]);
-            vlan = chunk.vlan;
-        }
-        vlan.checked_sub(1)
-    }
-
-    /// The chunks of a packed flow, in order, and how many of the segments in each are its own.
-    fn chain(&self, number: u32) -> impl Iterator<Item = (usize, u32)> + use<> {
-        let head = self.heads.get(number);
-        let (count, mut at) = (head.count(), head.last);
-        let mut chain = [0; MOST_PACKED.div_ceil(IN_CHUNK)];
-        let chunks = count.div_ceil(IN_CHUNK).min(chain.len());
-        for (left, link) in chain[..chunks].iter_mut().enumerate().rev() {
-            *link = at;
-            if left > 0 {
-                at = self.chunks.get(at).prev;
-            }
-        }
-        (0..count).step_by(IN_CHUNK).map(move |from| IN_CHUNK.min(count - from)).zip(chain)
+        let Self { heads, chunks, scratch, .. } = self;
+        scratch.clear();
+        copy(heads.get(number), chunks, true, scratch)
     }
 
     /// Begins to load some flows, chunk by chunk: each waits for the one before it, but not for the other flows'.
@@ -302,29 +298,21 @@ impl Tracker {
         }
     }
 
-    /// Forgets what hangs on a packed flow, whose segments were read.
-    fn free_chunks(&mut self, number: u32) {
-        for (_, at) in self.chain(number) {
-            self.chunks.free(at);
-        }
-        if !self.tunnels.is_empty() {
-            self.tunnels.remove(&number);
-        }
-    }
-
     /// From here on the flow is told segment by segment.
     #[cold]
     fn unpack(&mut self, number: u32) {
         if self.heads.get(number).is(Head::UNPACKED) {
             return;
         }
-        let vlan = self.read(number);
-        let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0..self.scratch.len());
+        let Self { heads, chunks, scratch, .. } = self;
+        scratch.clear();
+        let vlan = copy(heads.get(number), chunks, false, scratch);
+        let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0);
+        self.tunnels.remove(&number);
         let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
         for packed in &self.scratch[1..] {
             flow.feed_known(packed.direction(), &packed.unpack(&closed.first), &self.config);
         }
-        self.free_chunks(number);
         self.put_unpacked(number, flow);
     }
 
@@ -335,14 +323,14 @@ impl Tracker {
         head.last = unpacked;
     }
 
-    fn feed_unpacked(&mut self, number: u32, addressed: &Addressed, wanted: &Wanted) {
+    fn feed_unpacked(&mut self, number: u32, brief: &Brief) {
         let at = self.heads.get(number).last;
         let Some(flow) = self.unpacked.get_mut(at) else { return };
-        if !addressed.segment.flags.has_all(Flags::SYN) && !flow.is_in_doubt() {
-            return flow.feed_known(direction(wanted.down), &addressed.segment, &self.config);
+        if !brief.flags().has_all(Flags::SYN) && !flow.is_in_doubt() {
+            return flow.feed_known(brief.direction(), &brief.segment(), &self.config);
         }
         let before = flow.starts();
-        let ended = flow.feed(addressed, direction(wanted.down), &self.config);
+        let ended = flow.feed(&brief.addressed(), brief.direction(), &self.config);
         let after = flow.starts();
         if before != after {
             let known = |start| before.contains(&start);
@@ -366,11 +354,11 @@ impl Tracker {
             self.unpacked.remove(at);
             let head = self.heads.get_mut(number);
             let split = head.is(Head::SPLIT);
-            *head = Head::new(head.key(), &addressed.segment);
+            *head = Head::new(brief);
             if split {
                 head.mark(Head::SPLIT);
             }
-            self.begin_in(number, addressed, wanted);
+            self.begin_in(number, brief);
         }
     }
 
@@ -392,7 +380,8 @@ impl Tracker {
 
     /// What has ended since this was last asked for.
     pub fn take(&mut self) -> Ended {
-        std::mem::take(&mut self.ended)
+        let next = self.ended.alike();
+        std::mem::replace(&mut self.ended, next)
     }
 
     fn tell(&mut self, out: &mut dyn FnMut(ConnectionReport)) {
@@ -466,54 +455,52 @@ impl Tracker {
         (last, only_syns || super::packed::is_over(&self.scratch, alone))
     }
 
-    /// Who a packed flow is, for whoever tells it; `segments` are its own, and it has this VLAN.
-    fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, segments: Range<usize>) -> Closed {
+    /// Who a packed flow is, for whoever tells it; its segments begin at `from`, and it has this VLAN.
+    #[inline]
+    fn closed(&self, number: u32, finish: Finish, vlan: Option<u16>, from: usize) -> Closed {
         let head = self.heads.get(number);
         let tunnel = if self.tunnels.is_empty() { None } else { self.tunnels.get(&number).copied() };
-        let split = head.is(Head::SPLIT);
+        let (split, segments) = (head.is(Head::SPLIT), from..from + head.count());
         Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments, marks: None, split }
     }
 
-    /// Moves a packed flow to those that have ended.
-    fn move_out(&mut self, number: u32, finish: Finish) {
-        let from = self.ended.segments().len();
-        let mut vlan = 0;
-        for (count, at) in self.chain(number) {
-            let chunk = self.chunks.get(at);
-            self.ended.segments().extend(&chunk.segments[..count]);
-            vlan = chunk.vlan;
-            self.chunks.free(at);
-        }
-        let segments = from..self.ended.segments().len();
-        let marks = self.take_marks(number);
-        let closed = Closed { marks, ..self.closed(number, finish, vlan.checked_sub(1), segments) };
+    /// Moves a packed flow to those that have ended; what it held is not used again if it is `kept`.
+    fn move_out(&mut self, number: u32, finish: Finish, kept: bool) {
+        let Self { heads, chunks, ended, .. } = self;
+        let from = ended.segments().len();
+        let vlan = copy(heads.get(number), chunks, kept, ended.segments());
+        let mut closed = self.closed(number, finish, vlan, from);
+        closed.marks = self.take_marks(number);
         self.ended.push(closed);
-        if !self.tunnels.is_empty() {
-            self.tunnels.remove(&number);
+    }
+
+    /// A flow is one of those that have ended; its number still stands for it.
+    fn leave(&mut self, number: u32, finish: Finish, kept: bool) {
+        let head = *self.heads.get(number);
+        if !head.is(Head::UNPACKED) {
+            self.move_out(number, finish, kept);
+        } else if let Some(flow) = self.unpacked.remove(head.last) {
+            self.ended.dropped.extend(flow.starts()[1]);
+            let mut report = flow.finish(&self.config, finish);
+            report.connection.split = head.is(Head::SPLIT);
+            if let Some(marks) = self.take_marks(number) {
+                call(&mut report, &marks);
+            }
+            self.ended.reports.push(report);
         }
     }
 
     /// Ends a flow and forgets it.
     fn end(&mut self, number: u32, finish: Finish) {
-        let head = *self.heads.get(number);
-        if head.is(Head::UNPACKED) {
-            if let Some(flow) = self.unpacked.remove(head.last) {
-                self.ended.dropped.extend(flow.starts()[1]);
-                let mut report = flow.finish(&self.config, finish);
-                report.connection.split = head.is(Head::SPLIT);
-                if let Some(marks) = self.take_marks(number) {
-                    call(&mut report, &marks);
-                }
-                self.ended.reports.push(report);
-            }
-        } else {
-            self.move_out(number, finish);
+        self.leave(number, finish, false);
+        let head = self.heads.remove(number);
+        if !self.tunnels.is_empty() {
+            self.tunnels.remove(&number);
         }
         if head.is(Head::SPLIT) {
             self.apart.remove(number);
         }
         self.index.remove(head.key().hash(&self.seeds), number);
-        self.heads.remove(number);
     }
 
     /// Flows to be looked at some day, those that are no more included.
@@ -588,7 +575,8 @@ impl Tracker {
     pub fn end_some(&mut self, open: &[(u64, u32)], end: Timestamp) -> Ended {
         for some in open.chunks(FETCHED) {
             self.fetch(some.iter().map(|&(_, number)| number));
-            some.iter().for_each(|&(_, number)| self.end(number, Finish::Capture(end)));
+            // Nothing comes in any more, so nothing has to be forgotten.
+            some.iter().for_each(|&(_, number)| self.leave(number, Finish::Capture(end), true));
         }
         self.take()
     }
@@ -604,6 +592,23 @@ impl Tracker {
     }
 }
 
-const fn direction(down: bool) -> Direction {
-    if down { Direction::Down } else { Direction::Up }
+/// Adds the packed segments of a flow to `to`, in order, and frees their places if they are not `kept`; returns the VLAN.
+#[inline(always)]
+fn copy(head: &Head, chunks: &mut Slab<Chunk>, kept: bool, to: &mut Vec<Packed>) -> Option<u16> {
+    let (from, count) = (to.len(), head.count());
+    to.resize(from + count, Packed::default());
+    let (mut at, mut vlan) = (head.last, 0);
+    for places in to[from..].chunks_mut(IN_CHUNK).rev() {
+        let chunk = chunks.get(at);
+        for (place, packed) in places.iter_mut().zip(&chunk.segments) {
+            *place = *packed;
+        }
+        vlan = chunk.vlan;
+        let prev = chunk.prev;
+        if !kept {
+            chunks.free(at);
+        }
+        at = prev;
+    }
+    vlan.checked_sub(1)
 }

@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::conntrack::flow::Flow;
-    use crate::conntrack::head::Key;
+    use crate::conntrack::key::Key;
     use crate::conntrack::packed::Base;
     use crate::tcp::segment::{Addressed, Flags, FrameId, HostPort, Options, Segment};
     use crate::tcp::seq::SeqNum;

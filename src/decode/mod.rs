@@ -27,9 +27,10 @@ mod wireless;
 #[cfg(test)]
 mod tests;
 
-pub use walk::Decoded;
+pub use walk::{Common, Decoded};
 
 use crate::capture::Packet;
+use crate::conntrack::brief::Brief;
 use crate::tcp::segment::FrameId;
 use crate::time::Timestamp;
 use fragments::{Between, Limits, Pool};
@@ -112,20 +113,33 @@ impl Decoder {
     /// without a timestamp the best guess at it.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>, frame: FrameId, ordinal: u64, ts: Timestamp) -> Decoded<'a> {
-        let stamp = Stamp { ts, ordinal, frame };
-        match straight::find(packet) {
-            Some(straight) if !self.verify_checksums => straight.read(stamp, |decoded| decoded),
-            _ => self.walk(packet, None, stamp).0,
+        let mut place = Brief::default();
+        match self.common(packet, frame, ordinal, ts, &mut place) {
+            Common::Segment(payload) => Decoded::Segment { addressed: place.addressed(), payload },
+            Common::Skip(skip) => Decoded::Skip(skip),
+            Common::No => self.walk(packet, None, Stamp { ts, ordinal, frame }).0,
         }
     }
 
-    /// Decodes one packet as [`Decoder::decode`] does, and hands what it found to `then`: each segment, where frames are aggregated, of
-    /// which `decode` returns the first. Each after the first has the next ordinal; returns how many these were.
-    ///
-    /// For whoever keeps segments: what
-    /// `then` stores is written field by field where it will stay. Moved there later, it would be read in wide pieces before
-    /// its narrow fields have left the store buffer, which costs as much as the decoding.
-    #[inline]
+    /// Decodes a packet of the common kinds. A segment is written to `place`, where it will stay: moved there later, it would be
+    /// read in wide pieces before its narrow fields have left the store buffer, which costs as much as the decoding.
+    #[inline(always)]
+    pub fn common<'a>(
+        &self,
+        packet: &Packet<'a>,
+        frame: FrameId,
+        ordinal: u64,
+        ts: Timestamp,
+        place: &mut Brief,
+    ) -> Common<'a> {
+        if self.verify_checksums {
+            return Common::No;
+        }
+        straight::read(packet, Stamp { ts, ordinal, frame }, place).unwrap_or(Common::No)
+    }
+
+    /// Decodes one packet of any kind as [`Decoder::decode`] does, and hands what it found to `then`: each segment, where frames are aggregated,
+    /// of which `decode` returns the first. Each after the first has the next ordinal; returns how many these were.
     pub fn decode_then(
         &mut self,
         packet: &Packet<'_>,
@@ -135,20 +149,12 @@ impl Decoder {
         mut then: impl FnMut(Decoded<'_>),
     ) -> u64 {
         let stamp = Stamp { ts, ordinal, frame };
-        match straight::find(packet) {
-            Some(straight) if !self.verify_checksums => {
-                straight.read(stamp, then);
-                0
-            }
-            _ => {
-                let (decoded, others) = self.walk(packet, None, stamp);
-                if others.is_none() {
-                    then(decoded);
-                    return 0;
-                }
-                self.walk_all(packet, stamp, &mut then)
-            }
+        let (decoded, others) = self.walk(packet, None, stamp);
+        if others.is_none() {
+            then(decoded);
+            return 0;
         }
+        self.walk_all(packet, stamp, &mut then)
     }
 
     /// An aggregate: each frame in its turn. It is skipped only if none of them has anything to tell.

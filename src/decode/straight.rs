@@ -5,17 +5,16 @@
 //! UDP on no tunnel's port. The walk's rules hold, and the tests compare the two: wherever a header ends early or contradicts
 //! itself, the walk is left to say what that means.
 //!
-//! First all that can fail, as a handful of references; then the segment, written once where the caller wants it.
-
-use std::net::IpAddr;
+//! What a header says is written where it will stay as soon as it is read: kept until all is known, it would be more than there are registers
+//! for.
 
 use super::network::{TCP, UDP};
 use super::options;
 use super::skip::Skip;
-use super::walk::{Decoded, Stamp, UdpTunnel};
+use super::walk::{Common, Stamp, UdpTunnel};
 use crate::capture::{LinkType, Packet};
-use crate::tcp::segment::{Addressed, Flags, HostPort, Options, Segment};
-use crate::tcp::seq::SeqNum;
+use crate::conntrack::brief::{Brief, Header};
+use crate::conntrack::key::Key;
 
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
@@ -28,40 +27,9 @@ const FRAGMENT: u16 = 0x3fff;
 /// A TCP header without options.
 const FIXED: usize = 20;
 
-/// A packet whose headers are where they should be.
-#[derive(Clone, Copy)]
-pub(super) enum Straight<'a> {
-    /// A TCP segment.
-    Tcp(Headers<'a>),
-    /// A UDP datagram to and from ports of no tunnel.
-    Udp,
-}
-
-/// Where the headers of a segment are, and the lengths that they tell.
-#[derive(Clone, Copy)]
-pub(super) struct Headers<'a> {
-    ip: Ip<'a>,
-    vlan: Option<u16>,
-    /// IP bytes on the wire.
-    ip_len: usize,
-    /// Those behind the IP header.
-    real: usize,
-    tcp: &'a [u8; FIXED],
-    /// The TCP header's length, 20 or more.
-    header_len: usize,
-    /// Options and payload as far as they were captured.
-    behind: &'a [u8],
-}
-
-#[derive(Clone, Copy)]
-enum Ip<'a> {
-    V4(&'a [u8; 20]),
-    V6(&'a [u8; 40]),
-}
-
-/// Finds the headers, if the packet is a common one.
+/// Reads the packet, if it is a common one. Then a segment stands in `place`; else that holds nothing of use. The checksum is not looked at.
 #[inline(always)]
-pub(super) fn find<'a>(packet: &Packet<'a>) -> Option<Straight<'a>> {
+pub(super) fn read<'a>(packet: &Packet<'a>, stamp: Stamp, place: &mut Brief) -> Option<Common<'a>> {
     let data = packet.data;
     let (mut ether_type, mut bytes) = match packet.link {
         LinkType::ETHERNET => {
@@ -92,20 +60,21 @@ pub(super) fn find<'a>(packet: &Packet<'a>) -> Option<Straight<'a>> {
     if !matches!(ether_type, IPV4 | IPV6) {
         return None;
     }
+    place.passed(stamp.ts, stamp.ordinal, stamp.frame, vlan);
     // A length on the wire below the number of bytes at hand is a lie of the container.
     let real = (packet.wire_len as usize).max(data.len()) - (data.len() - bytes.len());
     // The version field decides, not what announced the packet.
     match bytes.first()? >> 4 {
-        4 => ipv4(bytes, real, vlan),
-        6 => ipv6(bytes, real, vlan),
+        4 => ipv4(bytes, real, place),
+        6 => ipv6(bytes, real, place),
         _ => None,
     }
 }
 
 #[inline(always)]
-fn ipv4(bytes: &[u8], real: usize, vlan: Option<u16>) -> Option<Straight<'_>> {
+fn ipv4<'a>(bytes: &'a [u8], real: usize, place: &mut Brief) -> Option<Common<'a>> {
     let header = bytes.first_chunk::<20>()?;
-    let &[first, _, l0, l1, _, _, f0, f1, _, protocol, ..] = header;
+    let &[first, _, l0, l1, i0, i1, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let header_len = usize::from(first & 0x0f) * 4;
     if u16::from_be_bytes([f0, f1]) & FRAGMENT != 0 || header_len < header.len() {
         return None;
@@ -114,11 +83,19 @@ fn ipv4(bytes: &[u8], real: usize, vlan: Option<u16>) -> Option<Straight<'_>> {
         0 => (bytes, real),                                              // segmentation offload
         total => (bytes.get(..total).unwrap_or(bytes), real.min(total)), // padding and trailers go
     };
-    transport(protocol, Ip::V4(header), vlan, ip_len, ip_len.checked_sub(header_len)?, bytes.get(header_len..)?)
+    let (real, bytes) = (ip_len.checked_sub(header_len)?, bytes.get(header_len..)?);
+    if protocol != TCP {
+        return datagram(protocol, bytes);
+    }
+    let (tcp, behind) = bytes.split_first_chunk::<FIXED>()?;
+    let (src, dst) = (u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([d0, d1, d2, d3]));
+    let (from, to) = ports(tcp);
+    place.between(Key::v4((src, from), (dst, to)));
+    segment(Some(u16::from_be_bytes([i0, i1])), ip_len, real, tcp, behind, place)
 }
 
 #[inline(always)]
-fn ipv6(bytes: &[u8], real: usize, vlan: Option<u16>) -> Option<Straight<'_>> {
+fn ipv6<'a>(bytes: &'a [u8], real: usize, place: &mut Brief) -> Option<Common<'a>> {
     let (header, bytes) = bytes.split_first_chunk::<40>()?;
     let &[_, _, _, _, l0, l1, next, ..] = header;
     let real = real.checked_sub(header.len())?;
@@ -126,109 +103,49 @@ fn ipv6(bytes: &[u8], real: usize, vlan: Option<u16>) -> Option<Straight<'_>> {
         0 => (bytes, real),
         stated => (bytes.get(..stated).unwrap_or(bytes), real.min(stated)),
     };
-    transport(next, Ip::V6(header), vlan, header.len() + real, real, bytes)
+    if next != TCP {
+        return datagram(next, bytes);
+    }
+    let (tcp, behind) = bytes.split_first_chunk::<FIXED>()?;
+    let (fixed_and_src, dst) = header.split_last_chunk::<16>()?;
+    let (src, dst) = (u128::from_be_bytes(*fixed_and_src.last_chunk::<16>()?), u128::from_be_bytes(*dst));
+    let (from, to) = ports(tcp);
+    place.between(Key::v6((src, from), (dst, to)));
+    segment(None, header.len() + real, real, tcp, behind, place)
 }
 
 #[inline(always)]
-fn transport<'a>(
-    protocol: u8,
-    ip: Ip<'a>,
-    vlan: Option<u16>,
+const fn ports(&[s0, s1, d0, d1, ..]: &[u8; FIXED]) -> (u16, u16) {
+    (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
+}
+
+/// What is behind an IP header and no segment.
+#[inline]
+fn datagram<'a>(protocol: u8, bytes: &[u8]) -> Option<Common<'a>> {
+    let is_tunnel = |port| UdpTunnel::by_port(u16::from_be_bytes(port)).is_some();
+    match *bytes {
+        _ if protocol != UDP => None,
+        [s0, s1, d0, d1, _, _, _, _, ..] if is_tunnel([s0, s1]) || is_tunnel([d0, d1]) => None,
+        _ => Some(Common::Skip(Skip::Udp)),
+    }
+}
+
+/// `ip_len` bytes on the wire, `real` of them behind the IP header, of which a TCP header without options and those `behind` it were captured.
+#[inline(always)]
+fn segment<'a>(
+    ip_id: Option<u16>,
     ip_len: usize,
     real: usize,
-    bytes: &'a [u8],
-) -> Option<Straight<'a>> {
-    match protocol {
-        TCP => {
-            let (tcp, behind) = bytes.split_first_chunk::<FIXED>()?;
-            let header_len = usize::from(tcp[12] >> 4) * 4;
-            (header_len >= FIXED).then_some(Straight::Tcp(Headers { ip, vlan, ip_len, real, tcp, header_len, behind }))
-        }
-        UDP => {
-            let is_tunnel = |port| UdpTunnel::by_port(u16::from_be_bytes(port)).is_some();
-            match *bytes {
-                [s0, s1, d0, d1, _, _, _, _, ..] if is_tunnel([s0, s1]) || is_tunnel([d0, d1]) => None,
-                _ => Some(Straight::Udp),
-            }
-        }
-        _ => None,
-    }
-}
-
-impl<'a> Straight<'a> {
-    /// Hands what the packet says to `then`. The checksum is not looked at.
-    #[inline(always)]
-    pub(super) fn read<R>(self, stamp: Stamp, then: impl FnOnce(Decoded<'a>) -> R) -> R {
-        match self {
-            Self::Tcp(headers) => headers.read(stamp, then),
-            Self::Udp => then(Decoded::Skip(Skip::Udp)),
-        }
-    }
-}
-
-impl<'a> Headers<'a> {
-    #[inline(always)]
-    fn read<R>(self, stamp: Stamp, then: impl FnOnce(Decoded<'a>) -> R) -> R {
-        // What lies beyond the captured bytes was cut off.
-        let (options, payload) = self.behind.split_at_checked(self.header_len - FIXED).unwrap_or((self.behind, &[]));
-        // An arm each: met again before they are written, the values would go through memory once more.
-        match (self.ip, options::common(options)) {
-            (Ip::V4(ip), Some(options)) => then(self.v4(ip, options, payload, stamp)),
-            (Ip::V4(ip), None) => then(self.v4(ip, options::parse(options), payload, stamp)),
-            (Ip::V6(ip), Some(options)) => then(self.v6(ip, options, payload, stamp)),
-            (Ip::V6(ip), None) => then(self.v6(ip, options::parse(options), payload, stamp)),
-        }
-    }
-
-    #[inline(always)]
-    fn v4(&self, ip: &[u8; 20], options: Options, payload: &'a [u8], stamp: Stamp) -> Decoded<'a> {
-        let &[_, _, _, _, i0, i1, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = ip;
-        let (src, dst) = (IpAddr::from([s0, s1, s2, s3]), IpAddr::from([d0, d1, d2, d3]));
-        self.segment(src, dst, Some(u16::from_be_bytes([i0, i1])), options, payload, stamp)
-    }
-
-    #[inline(always)]
-    fn v6(&self, ip: &[u8; 40], options: Options, payload: &'a [u8], stamp: Stamp) -> Decoded<'a> {
-        let (fixed_and_src, dst) = ip.split_last_chunk::<16>().unwrap_or((ip, &[0; 16]));
-        let src = fixed_and_src.last_chunk::<16>().unwrap_or(dst);
-        self.segment(IpAddr::from(*src), IpAddr::from(*dst), None, options, payload, stamp)
-    }
-
-    #[inline(always)]
-    fn segment(
-        &self,
-        src: IpAddr,
-        dst: IpAddr,
-        ip_id: Option<u16>,
-        options: Options,
-        payload: &'a [u8],
-        stamp: Stamp,
-    ) -> Decoded<'a> {
-        let &[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, _, flags, w0, w1, c0, c1, _, _] = self.tcp;
-        let clamp = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let segment = Segment {
-            ts: stamp.ts,
-            ordinal: stamp.ordinal,
-            frame: stamp.frame,
-            seq: SeqNum::new(u32::from_be_bytes([q0, q1, q2, q3])),
-            ack: SeqNum::new(u32::from_be_bytes([a0, a1, a2, a3])),
-            flags: Flags::from_bits(flags),
-            window: u16::from_be_bytes([w0, w1]),
-            payload_len: clamp(self.real.saturating_sub(self.header_len)),
-            ip_len: clamp(self.ip_len),
-            ip_id,
-            checksum: u16::from_be_bytes([c0, c1]),
-            bad_checksum: false,
-            options_cut: FIXED + self.behind.len() < self.header_len,
-            options,
-        };
-        let addressed = Addressed {
-            src: HostPort::new(src, u16::from_be_bytes([s0, s1])),
-            dst: HostPort::new(dst, u16::from_be_bytes([d0, d1])),
-            vlan: self.vlan,
-            tunnel: None,
-            segment,
-        };
-        Decoded::Segment { addressed, payload }
-    }
+    tcp: &[u8; FIXED],
+    behind: &'a [u8],
+    place: &mut Brief,
+) -> Option<Common<'a>> {
+    let header_len = usize::from(tcp[12] >> 4) * 4;
+    let options_len = header_len.checked_sub(FIXED)?;
+    // What lies beyond the captured bytes was cut off.
+    let cut = behind.len() < options_len;
+    let (options, payload) = behind.split_at_checked(options_len).unwrap_or((behind, &[]));
+    place.says(tcp, &Header { ip_id, ip_len: ip_len as u32, payload_len: real.saturating_sub(header_len) as u32, cut });
+    options::read(options, place);
+    Some(Common::Segment(payload))
 }

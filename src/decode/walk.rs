@@ -192,6 +192,17 @@ pub enum Decoded<'a> {
     Skip(Skip),
 }
 
+/// What [`Decoder::common`](super::Decoder::common) finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Common<'a> {
+    /// A TCP segment with this payload, as far as that was captured.
+    Segment(&'a [u8]),
+    /// No segment.
+    Skip(Skip),
+    /// A packet of another kind: [`Decoder::decode_then`](super::Decoder::decode_then) tells.
+    No,
+}
+
 /// What a packet comes to, with the payload's place in place of the payload.
 pub(super) enum Found {
     Segment(Addressed, std::ops::Range<usize>),

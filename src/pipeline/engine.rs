@@ -10,9 +10,10 @@ use super::shards::{Shards, Tick};
 use super::sink::Sink;
 use crate::capture::Packet;
 use crate::capture::filter::Filter;
+use crate::conntrack::brief::Brief;
 use crate::conntrack::tracker::Config;
 use crate::decode::skip::{Skip, SkipCounts};
-use crate::decode::{Decoded, Decoder};
+use crate::decode::{Common, Decoded, Decoder};
 use crate::error::Error;
 use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::folds::Asked;
@@ -171,17 +172,33 @@ impl<S: Sink + 'static> Engine<S> {
         }
         self.seen.longest = self.seen.longest.max(packet.wire_len);
         self.seen.cut += u64::from((packet.data.len() as u64) < u64::from(packet.wire_len));
-        let frame = FrameId::new(file, packet.number);
+        let (frame, ordinal) = (FrameId::new(file, packet.number), self.packets + self.more);
+        let place = self.shards.place();
+        match self.decoder.common(packet, frame, ordinal, ts, place) {
+            Common::Segment(payload) => {
+                self.segments += 1;
+                let concerned = self.names.concerns(place.flags(), place.seq(), payload);
+                let mark = if concerned { self.names.read(&place.addressed(), payload) } else { None };
+                self.shards.keep(mark);
+            }
+            Common::Skip(skip) => self.skipped.add(skip),
+            Common::No => self.uncommon(packet, frame, ordinal, ts),
+        }
+        self.packets += 1;
+        let (then, before) = self.ticked;
+        let waited_for = self.stream && !(Span::ZERO..TICK).contains(&ts.since(then));
+        if waited_for || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
+    }
+
+    #[inline(never)]
+    fn uncommon(&mut self, packet: &Packet<'_>, frame: FrameId, ordinal: u64, ts: Timestamp) {
         let Self { segments, shards, skipped, names, .. } = self;
-        let more = self.decoder.decode_then(packet, frame, self.packets + self.more, ts, |decoded| match decoded {
+        self.more += self.decoder.decode_then(packet, frame, ordinal, ts, |decoded| match decoded {
             Decoded::Segment { addressed, payload } => {
                 *segments += 1;
                 let concerned = names.concerns(addressed.segment.flags, addressed.segment.seq, payload);
-                shards.segment(addressed);
-                if concerned {
-                    let mark = shards.last().and_then(|addressed| names.read(addressed, payload));
-                    mark.into_iter().for_each(|mark| shards.mark(mark));
-                }
+                *shards.place() = Brief::of(&addressed);
+                shards.keep(if concerned { names.read(&addressed, payload) } else { None });
             }
             Decoded::Undelivered(icmp) => {
                 skipped.add(Skip::IcmpError);
@@ -189,12 +206,6 @@ impl<S: Sink + 'static> Engine<S> {
             }
             Decoded::Skip(skip) => skipped.add(skip),
         });
-        self.shards.settle();
-        self.more += more;
-        self.packets += 1;
-        let (then, before) = self.ticked;
-        let waited_for = self.stream && !(Span::ZERO..TICK).contains(&ts.since(then));
-        if waited_for || self.packets - before >= TICK_PACKETS { self.tick(ts) } else { true }
     }
 
     #[cold]

@@ -20,12 +20,13 @@ use std::thread::{self, JoinHandle};
 
 use super::sink::Sink;
 use super::telling::{Rest, Telling};
+use crate::conntrack::brief::Brief;
 use crate::conntrack::ended::Ended;
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::{Config, Tracker};
 use crate::error::Error;
 use crate::names::mark::Mark;
-use crate::tcp::segment::{Addressed, HostPort, Undelivered};
+use crate::tcp::segment::Undelivered;
 use crate::time::Timestamp;
 
 /// Segments a thread is given at once: enough to make handing over cheap, few enough to stay in a cache.
@@ -41,7 +42,7 @@ const PORTION: usize = 1 << 13;
 
 /// What a table is told.
 enum Item {
-    Segment(Addressed),
+    Segment(Brief),
     /// Of the segment before it.
     Mark(Mark),
     Undelivered(Undelivered),
@@ -75,8 +76,9 @@ enum Left {
 
 /// The connection table in one or several parts, and the telling.
 pub struct Shards<S: Sink> {
-    /// The next segments for whoever comes in front, and what their payloads told.
-    batch: Vec<Addressed>,
+    /// The next segments for whoever comes in front, so many of them, and what their payloads told.
+    batch: Box<[Brief; OWN_BATCH]>,
+    filled: usize,
     marks: Vec<Mark>,
     front: Front,
     back: Back<S>,
@@ -124,10 +126,16 @@ impl<S: Sink + 'static> Shards<S> {
             ..config.clone()
         };
         let here = || Front::Here(Box::new(Tracker::new(config.clone())));
-        let batch = Vec::with_capacity(OWN_BATCH);
+        let batch = Box::new([Brief::default(); OWN_BATCH]);
         if threads == 1 {
             let telling = Telling::start(sink, whole, 0, stream)?;
-            return Ok(Self { batch, marks: Vec::new(), front: here(), back: Back::Here(Box::new(telling)) });
+            return Ok(Self {
+                batch,
+                filled: 0,
+                marks: Vec::new(),
+                front: here(),
+                back: Back::Here(Box::new(telling)),
+            });
         }
         let own = threads < 4;
         let helpers = if own { threads - 1 } else { threads - 1 - tables };
@@ -143,50 +151,43 @@ impl<S: Sink + 'static> Shards<S> {
             let shards = senders.enumerate().map(|(number, left)| Shard::start(number, config.clone(), left));
             (Front::Threads(shards.collect::<io::Result<_>>()?), None)
         };
-        Ok(Self { batch, marks: Vec::new(), front, back: Back::Thread { to, failed, thread } })
+        Ok(Self { batch, filled: 0, marks: Vec::new(), front, back: Back::Thread { to, failed, thread } })
     }
 
-    /// Takes a segment, in the order of the capture. Nothing but this, so that it is written here as it is decoded; then
-    /// [`Shards::settle`].
-    #[inline(always)]
-    pub fn segment(&mut self, addressed: Addressed) {
-        self.batch.push(addressed);
-    }
-
-    /// The segment that was taken last, for whoever reads its payload before it is passed on.
+    /// Where the next segment is to be written as it is decoded; then [`Shards::keep`].
     #[inline]
-    pub fn last(&self) -> Option<&Addressed> {
-        self.batch.last()
+    pub fn place(&mut self) -> &mut Brief {
+        // It is passed on when it is full, so there is always a place.
+        &mut self.batch[self.filled % OWN_BATCH]
     }
 
-    /// Takes what the payload of the last segment told.
-    pub fn mark(&mut self, mark: Mark) {
-        self.marks.push(mark);
-    }
-
-    /// Passes segments on when they are enough to make that cheap.
+    /// Takes the segment that was written, in the order of the capture, with what its payload told.
     #[inline]
-    pub fn settle(&mut self) {
-        if self.batch.len() >= OWN_BATCH {
+    pub fn keep(&mut self, mark: Option<Mark>) {
+        self.filled += 1;
+        self.marks.extend(mark);
+        if self.filled == OWN_BATCH {
             self.pass_on();
         }
     }
 
+    #[inline(never)]
     fn pass_on(&mut self) {
+        let batch = &self.batch[..self.filled];
         match &mut self.front {
             Front::Here(tracker) => {
-                tracker.feed_marked(&self.batch, &self.marks);
+                tracker.feed_marked(batch, &self.marks);
                 self.marks.clear();
             }
             Front::Threads(shards) => {
                 let mut marks = self.marks.drain(..).peekable();
-                for addressed in &self.batch {
-                    let mark = marks.next_if(|mark| mark.ordinal == addressed.segment.ordinal);
-                    route(shards, addressed.src, addressed.dst, Item::Segment(*addressed), mark);
+                for brief in batch {
+                    let mark = marks.next_if(|mark| mark.ordinal == brief.ordinal);
+                    route(shards, brief.key.flow_hash(), Item::Segment(*brief), mark);
                 }
             }
         }
-        self.batch.clear();
+        self.filled = 0;
     }
 
     /// Takes an ICMP error about a segment; it goes where the segment's flow is.
@@ -195,7 +196,9 @@ impl<S: Sink + 'static> Shards<S> {
         self.pass_on();
         match &mut self.front {
             Front::Here(tracker) => tracker.undelivered(icmp),
-            Front::Threads(shards) => route(shards, icmp.src, icmp.dst, Item::Undelivered(*icmp), None),
+            Front::Threads(shards) => {
+                route(shards, FlowKey::new(icmp.src, icmp.dst).0.flow_hash(), Item::Undelivered(*icmp), None)
+            }
         }
     }
 
@@ -230,7 +233,7 @@ impl<S: Sink + 'static> Shards<S> {
 
     /// Ends the run with nothing. When this returns, the sink is gone.
     pub fn abandon(self) {
-        let Self { batch: _, marks: _, front, back } = self;
+        let Self { batch: _, filled: _, marks: _, front, back } = self;
         drop(front);
         if let Back::Thread { to, thread, .. } = back {
             drop(to);
@@ -281,8 +284,7 @@ fn join<T>(thread: JoinHandle<T>) -> T {
 }
 
 /// A segment and its mark go together: the table looks for each mark's segment in the same batch.
-fn route(shards: &mut [Shard], src: HostPort, dst: HostPort, item: Item, mark: Option<Mark>) {
-    let hash = FlowKey::new(src, dst).0.flow_hash();
+fn route(shards: &mut [Shard], hash: u64, item: Item, mark: Option<Mark>) {
     // The remainder is below the number of shards, which fits a usize.
     let index = (hash % shards.len().max(1) as u64) as usize;
     if let Some(shard) = shards.get_mut(index) {
@@ -355,7 +357,7 @@ fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>
             Work::Batch(mut batch) => {
                 for item in batch.drain(..) {
                     match item {
-                        Item::Segment(addressed) => segments.push(addressed),
+                        Item::Segment(brief) => segments.push(brief),
                         Item::Mark(mark) => marks.push(mark),
                         Item::Undelivered(icmp) => {
                             tracker.feed_marked(&segments, &marks);

@@ -135,6 +135,12 @@ impl FrameId {
     pub const fn number(self) -> u64 {
         self.both() & ((1 << Self::NUMBER_BITS) - 1)
     }
+
+    /// Packets from `earlier` on; more than 2^32 in another file, and before `earlier`.
+    #[inline]
+    pub(crate) const fn since(self, earlier: Self) -> u64 {
+        self.0.get().wrapping_sub(earlier.0.get())
+    }
 }
 
 /// No packet: number 0 of the first input.
