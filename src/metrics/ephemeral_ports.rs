@@ -39,9 +39,8 @@ pub struct PortRange {
 }
 
 impl Default for PortRange {
-    /// Linux's `net.ipv4.ip_local_port_range`.
     fn default() -> Self {
-        Self { low: 32_768, high: 60_999 }
+        Self::LINUX
     }
 }
 
@@ -52,6 +51,9 @@ impl fmt::Display for PortRange {
 }
 
 impl PortRange {
+    /// `net.ipv4.ip_local_port_range` as it is by default.
+    pub const LINUX: Self = Self { low: 32_768, high: 60_999 };
+
     /// From `low` to `high`; `None` where that is no port, or where `high` is below `low`.
     pub const fn new(low: u16, high: u16) -> Option<Self> {
         if low == 0 || high < low { None } else { Some(Self { low, high }) }

@@ -11,6 +11,7 @@ use super::buckets::Buckets;
 use super::findings::concern::{Concern, Concerns};
 use super::findings::finding::{Case, Gathered};
 use super::levels::{History, Levels};
+use super::lives::{Entry, Lives};
 use super::over_time::{OverTime, Rows};
 use super::registry::{MOST, Registry};
 use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening, Quantiles};
@@ -170,15 +171,15 @@ pub struct Strip {
 }
 
 impl Listeners {
-    /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`. Returns whether
-    /// its listener was not known before.
-    pub fn add(&mut self, report: &ConnectionReport, step: i64) -> bool {
+    /// Takes one connection, whose lives are `lives`. Where comings and goings have to be put together, stretches end at multiples of
+    /// `step`. Returns whether its listener was not known before.
+    pub fn add(&mut self, report: &ConnectionReport, lives: &Lives, step: i64) -> bool {
         let row = &report.connection;
         let known = self.all.len();
         let place = self.all.place(row.who.server);
         if let Some(fold) = self.all.at(place) {
             let changes = fold.waiting.kept();
-            self.words += fold.add(report);
+            self.words += fold.add(report, lives);
             self.changes += fold.waiting.kept() - changes;
         }
         let mut beside = |kind, span: Option<i64>| {
@@ -345,7 +346,7 @@ fn handshakes(
 
 impl Fold {
     /// Returns how many words of memory more its spans take.
-    fn add(&mut self, report: &ConnectionReport) -> usize {
+    fn add(&mut self, report: &ConnectionReport, lives: &Lives) -> usize {
         let row = &report.connection;
         // A SYN-ACK without its SYN is `midstream`, yet it shows an attempt.
         let attempt = row.opening != Opening::Midstream || row.syn_ack_packets > 0;
@@ -358,14 +359,13 @@ impl Fold {
             Opening::Aborted => self.aborted += 1,
             Opening::Unreachable | Opening::Midstream => {}
         }
-        let measured = [
+        let words = self.spans.add_all([
             (CONNECT, row.connect_ns),
             (SYN_WAIT, row.syn_wait_ns),
             (HANDSHAKE, row.handshake_ns),
             (ACCEPT_WAIT, row.accept_wait_ns),
             (CLOSE_WAITED, row.close_wait_ns[Side::Server.index()]),
-        ];
-        let words = measured.into_iter().map(|(kind, span)| span.map_or(0, |span| self.spans.add(kind, span))).sum();
+        ]);
         self.syn_retransmissions += row.syn_retransmissions;
         self.syn_ack_retransmissions += row.syn_ack_retransmissions;
         self.accept_queue_overflows += u64::from(row.accept_queue_overflow);
@@ -378,34 +378,30 @@ impl Fold {
         }
         self.waiting.only_sums(SILENT, !self.overflowed);
         self.concerns.note(report);
-        self.wait(report);
+        self.wait(report, lives.of_side(Side::Server));
         words
     }
 
-    /// Notes where the server's end of the connection waited, and how long. A change whose timestamp lies before the one before it
-    /// counts from there.
-    fn wait(&mut self, report: &ConnectionReport) {
+    /// Notes where the server's end of the connection waited, and how long.
+    fn wait(&mut self, report: &ConnectionReport, entries: &[Entry]) {
         let row = &report.connection;
         // What became of an evicted connection nobody knows, so it is counted up to its last packet.
         let evicted = (row.closing == Closing::Evicted).then_some(row.last_ts);
         // Since when it is established, and when it did more than to take note of a FIN.
         let (mut taken, mut acts) = (None, None);
-        let mut within: Option<(State, Timestamp)> = None;
-        for change in report.transitions.iter().filter(|change| change.side == Side::Server && !change.retracted) {
-            let mut now = change.ts;
-            if let Some((state, from)) = within {
-                now = now.max(from);
-                self.stay(report, state, from, Some(now));
-            }
-            within = Some((change.to_state, now));
-            match (taken, change.to_state) {
-                (None, State::Established | State::CloseWait) => taken = Some(now),
-                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(now),
+        let mut rest = entries;
+        while let [entry, later @ ..] = rest {
+            rest = later;
+            let until = later.first().map_or(evicted, |next| Some(next.at));
+            match entry.state {
+                State::SynReceived | State::CloseWait => self.stay(report, entry.state, entry.at, until),
                 _ => {}
             }
-        }
-        if let Some((state, from)) = within {
-            self.stay(report, state, from, evicted);
+            match (taken, entry.state) {
+                (None, State::Established | State::CloseWait) => taken = Some(entry.at),
+                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(entry.at),
+                _ => {}
+            }
         }
         for stay in report.time_wait.iter().filter(|stay| stay.side == Side::Server) {
             self.waiting.add(TIME_WAIT, stay.entered_ts, stay.ended_ts.or(evicted));

@@ -21,24 +21,43 @@ pub struct Samples<const K: usize> {
 }
 
 const KIND_BITS: u32 = 3;
+/// From here on a span and its kind do not fit into one word.
+const LONG: u64 = 1 << (u64::BITS - KIND_BITS);
 
 impl<const K: usize> Samples<K> {
     /// Takes a span of the kind, numbered from 0. Returns how many words of memory more they take now.
     #[inline]
     pub fn add(&mut self, kind: usize, span: i64) -> usize {
-        match &mut self.many {
-            Some(many) => many.get_mut(kind).map_or(0, |histogram| histogram.add(span, 1)),
-            None => match u64::try_from(span).ok().filter(|span| span.leading_zeros() >= KIND_BITS) {
-                Some(span) => {
-                    self.few.push(span << KIND_BITS | kind as u64);
-                    1
+        self.add_all([(kind, Some(span))])
+    }
+
+    /// Takes those there are of several kinds, as [`add`](Self::add) does.
+    #[inline]
+    pub fn add_all<const M: usize>(&mut self, spans: [(usize, Option<i64>); M]) -> usize {
+        let mut words = 0;
+        if let Some(many) = &mut self.many {
+            for (kind, span) in spans {
+                if let (Some(histogram), Some(span)) = (many.get_mut(kind), span) {
+                    words += histogram.add(span, 1);
                 }
-                None => {
-                    self.odd.push((kind as u8, span));
-                    2
-                }
-            },
+            }
+            return words;
         }
+        self.few.reserve(M);
+        for (kind, span) in spans {
+            match span.map(|span| (span, span as u64)) {
+                Some((_, few @ 0..LONG)) => {
+                    self.few.push(few << KIND_BITS | kind as u64);
+                    words += 1;
+                }
+                Some((odd, _)) => {
+                    self.odd.push((kind as u8, odd));
+                    words += 2;
+                }
+                None => {}
+            }
+        }
+        words
     }
 
     /// How much memory they take, in words.

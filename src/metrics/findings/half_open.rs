@@ -150,9 +150,10 @@ impl HalfOpen {
             }
         }
         // A network from which anyone came in is not cut off.
+        let came_in = self.came_in.finish();
         let mut cut_off: BTreeMap<HostPort, BTreeMap<Network, (u64, Frames)>> = BTreeMap::new();
         for (&(server, network), &(attempts, frames)) in self.repeating.iter() {
-            if attempts >= ONE_WAY && !self.came_in.has(pair(server, network)) {
+            if attempts >= ONE_WAY && !came_in(pair(server, network)) {
                 cut_off.entry(server).or_default().insert(network, (attempts, frames));
             }
         }
@@ -195,7 +196,7 @@ fn pair(server: HostPort, network: Network) -> u64 {
 }
 
 fn flood(row: &ListenerRow, never: &Never) -> String {
-    let addresses = never.addresses.count();
+    let addresses = never.addresses.clone().count();
     let what = if addresses >= MANY_ADDRESSES {
         "SYN flood, or a scan with forged addresses"
     } else {
@@ -253,6 +254,7 @@ fn busy(row: &ListenerRow, never: &Never) -> String {
 mod tests {
     use super::*;
     use crate::metrics::listeners::Listeners;
+    use crate::metrics::lives::Lives;
     use crate::metrics::rows::ConnectionReport;
     use crate::metrics::synthetic::{Draft, at};
     use crate::tcp::state::{Side, State};
@@ -282,7 +284,7 @@ mod tests {
     fn told(reports: Vec<ConnectionReport>) -> Vec<(&'static str, String, u64)> {
         let (mut half_open, mut listeners) = (HalfOpen::default(), Listeners::default());
         for report in reports {
-            listeners.add(&report, 1);
+            listeners.add(&report, &Lives::of(&report), 1);
             half_open.add(&report.connection, None, false);
         }
         let mut out = Vec::new();
