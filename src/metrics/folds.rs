@@ -7,7 +7,7 @@ use super::buckets::{Buckets, Grid};
 use super::census::Census;
 use super::drawn::Drawn;
 use super::ephemeral_ports::{EphemeralPorts, PortRange, PortUse};
-use super::findings::{Finding, Suspicions};
+use super::findings::{self, Finding, Suspicions};
 use super::listeners::{Handshakes, Listeners, Queues};
 use super::lives::Lives;
 use super::overview::{Headlines, Overview};
@@ -148,7 +148,10 @@ impl Folds {
     pub fn finish(self, capture: Option<(Timestamp, Timestamp)>) -> Told {
         let buckets = capture.map(|(first, last)| Buckets::new(first, last, self.asked.bucket));
         let listeners = self.listeners.finish(buckets, self.asked.over_time);
-        let (ephemeral_ports, ephemeral_port_use) = self.ports.finish(buckets, self.asked.over_time);
+        let (ephemeral_ports, ephemeral_port_use) = match self.asked.users || self.asked.over_time {
+            true => self.ports.finish(buckets, self.asked.over_time),
+            false => (self.ports.fullest(buckets, findings::NEAR), PortUse::unwanted()),
+        };
         let end = capture.map(|(_, last)| last);
         Told {
             state_census: self.census.map(|census| buckets.map_or_else(Vec::new, |buckets| census.finish(buckets))),

@@ -38,15 +38,16 @@ impl Lives {
         self.sides.iter_mut().for_each(Vec::clear);
         // By evidence, and whether it is confirmed: places, so that there is nothing to guess.
         let mut ways = [[0_u32; 2]; WAYS];
+        let mut now = [Timestamp::MIN; 2];
         for change in &report.transitions {
             (first, last) = (first.min(change.ts), last.max(change.ts));
             if change.retracted {
                 continue;
             }
             ways[change.evidence as usize][usize::from(change.confirmed)] += 1;
-            let entries = &mut self.sides[change.side.index()];
-            let at = entries.last().map_or(change.ts, |before| change.ts.max(before.at));
-            entries.push(Entry { state: change.to_state, at });
+            let side = change.side.index();
+            now[side] = now[side].max(change.ts);
+            self.sides[side].push(Entry { state: change.to_state, at: now[side] });
         }
         (self.first, self.last) = (first, last);
         self.changes = known(ways);

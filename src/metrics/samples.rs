@@ -121,10 +121,10 @@ impl<const K: usize> Samples<K> {
     /// The quantiles of each kind.
     pub fn quantiles(&self) -> [Quantiles; K] {
         match &self.many {
-            Some(many) if many.iter().all(|histogram| histogram.bits == BITS) => {
+            Some(many) => {
                 std::array::from_fn(|kind| many.get(kind).map_or_else(Quantiles::default, Histogram::quantiles))
             }
-            _ => all_quantiles_of([self].into_iter()),
+            None => all_quantiles_of([self].into_iter()),
         }
     }
 
@@ -199,6 +199,28 @@ struct Histogram {
     max: i64,
 }
 
+/// The power and the bin that a span lies in where a power has 2^`bits` bins.
+#[inline]
+fn place(span: i64, bits: u32) -> (u32, u64) {
+    // A negative span is no span; it counts with those that took no time.
+    let span = span.max(0).unsigned_abs();
+    // Below 2^bits every span has a bin of its own, above as many bins share a power of two.
+    let power = (64 - span.leading_zeros()).saturating_sub(bits);
+    (power, (span >> power.saturating_sub(1)) & ((1 << bits) - 1))
+}
+
+/// The middle of a bin.
+fn middle(power: u32, bin: u64, bits: u32) -> i64 {
+    let middle = match power {
+        0 => bin,
+        power => {
+            let (least, wide) = ((bin | 1 << bits) << (power - 1), 1_u64 << (power - 1));
+            least + wide / 2
+        }
+    };
+    i64::try_from(middle).unwrap_or(i64::MAX)
+}
+
 impl Histogram {
     fn new(bits: u32) -> Self {
         Self { bits, places: [0; 64], blocks: Vec::new(), count: 0, min: i64::MAX, max: i64::MIN }
@@ -217,12 +239,7 @@ impl Histogram {
 
     /// Returns how many words of memory more it takes.
     fn put(&mut self, span: i64, times: u64) -> usize {
-        // A negative span is no span; it counts with those that took no time.
-        let span = span.max(0).unsigned_abs();
-        // Below 2^bits every span has a bin of its own, above as many bins share a power of two.
-        let digits = 64 - span.leading_zeros();
-        let power = digits.saturating_sub(self.bits);
-        let bin = (span >> power.saturating_sub(1)) as usize & ((1 << self.bits) - 1);
+        let (power, bin) = place(span, self.bits);
         let Some(place) = self.places.get_mut(power as usize) else { return 0 };
         let mut more = 0;
         if *place == 0 {
@@ -231,7 +248,7 @@ impl Histogram {
             *place = self.blocks.len() as u8;
         }
         let block = self.blocks.get_mut(usize::from(*place) - 1);
-        if let Some(times_so_far) = block.and_then(|block| block.get_mut(bin)) {
+        if let Some(times_so_far) = block.and_then(|block| block.get_mut(bin as usize)) {
             *times_so_far += times;
         }
         more
@@ -243,16 +260,7 @@ impl Histogram {
         let blocks = blocks.filter_map(|(power, place)| Some((power, self.blocks.get(usize::from(place) - 1)?)));
         blocks.flat_map(move |(power, block)| {
             let bins = (0_u64..).zip(block.iter().copied()).filter(|&(_, times)| times > 0);
-            bins.map(move |(bin, times)| {
-                let middle = match power {
-                    0 => bin,
-                    power => {
-                        let (least, wide) = ((bin | 1 << self.bits) << (power - 1), 1_u64 << (power - 1));
-                        least + wide / 2
-                    }
-                };
-                (i64::try_from(middle).unwrap_or(i64::MAX).clamp(self.min, self.max), times)
-            })
+            bins.map(move |(bin, times)| (middle(power, bin, self.bits).clamp(self.min, self.max), times))
         })
     }
 
@@ -275,6 +283,11 @@ impl Histogram {
     }
 
     fn quantiles(&self) -> Quantiles {
+        // What is told is the middle of a narrow bin, however wide these are: the same as of several together.
+        let finely = |span: i64| {
+            let (power, bin) = place(span, BITS);
+            middle(power, bin, BITS).clamp(self.min, self.max)
+        };
         let ranks = [50, 90, 99].map(|percent| nearest_rank_of(self.count, percent));
         let mut found = [None; 3];
         let mut below = 0;
@@ -282,7 +295,7 @@ impl Histogram {
             below += times;
             for (rank, found) in ranks.into_iter().zip(&mut found) {
                 if below >= rank {
-                    found.get_or_insert(span);
+                    found.get_or_insert_with(|| finely(span));
                 }
             }
             if found[2].is_some() {
