@@ -34,8 +34,9 @@ struct Rest<const N: usize> {
     /// Everything up to here is.
     until: i64,
     step: i64,
-    /// The stretch that was used last.
+    /// The stretch that was used last, with what lies in it: after `.0`, up to `.1`.
     last: usize,
+    inside: (i64, i64),
 }
 
 /// What happened in a time, by place.
@@ -61,6 +62,9 @@ struct Happened {
 
 const NOTHING: Happened = Happened { by: 0, top: 0, top_at: i64::MIN, low: i32::MAX, came: 0 };
 
+/// No instant lies in it.
+const NOWHERE: (i64, i64) = (i64::MAX, i64::MIN);
+
 const LEAVE: u8 = 0;
 const COME: u8 = 1;
 const ASK: u8 = 2;
@@ -73,6 +77,10 @@ const FAR: i64 = 2 * REACH;
 /// At one instant the leaving comes first, then the coming, then the asking.
 const fn code(kind: u8, place: u8) -> u8 {
     kind * MOST_PLACES + place
+}
+
+const fn kind_and_place(code: u8) -> (u8, u8) {
+    (code / MOST_PLACES, code % MOST_PLACES)
 }
 
 /// Instant and code of a number in `near`.
@@ -156,7 +164,7 @@ impl<const N: usize> Levels<N> {
         let code = code(kind, place);
         let at_once = self.settled >> place & 1 == 1 && kind != ASK;
         match (self.near(at, code), self.rest.as_mut()) {
-            (_, Some(rest)) if at_once => rest.happened(at.as_nanos(), code).add(kind),
+            (_, Some(rest)) if at_once => rest.happened(at.as_nanos(), place).add(kind),
             (Some(key), _) => self.near.push(key),
             _ => self.rest().far.push((at.as_nanos(), code)),
         }
@@ -169,7 +177,9 @@ impl<const N: usize> Levels<N> {
     }
 
     fn rest(&mut self) -> &mut Rest<N> {
-        let fresh = || Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1, last: 0 });
+        let fresh = || {
+            Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1, last: 0, inside: NOWHERE })
+        };
         self.rest.get_or_insert_with(fresh)
     }
 
@@ -225,16 +235,18 @@ impl<const N: usize> Levels<N> {
         let (before, mut until) = (rest.until, rest.until);
         for key in near.drain(..near.len().saturating_sub(keep)) {
             let (at, code) = apart(base, key);
+            let (kind, place) = kind_and_place(code);
             if at > before {
-                rest.happened(at, code).take(at, code / MOST_PLACES);
+                rest.happened(at, place).take(at, kind);
                 until = at;
             } else {
-                rest.late(at, code);
+                rest.late(at, kind, place);
             }
         }
         rest.until = until;
         for (at, code) in std::mem::take(&mut rest.far) {
-            rest.late(at, code);
+            let (kind, place) = kind_and_place(code);
+            rest.late(at, kind, place);
         }
         self.near = near;
         self.note_settled();
@@ -286,6 +298,7 @@ impl<const N: usize> Rest<N> {
     }
 
     fn merge(&mut self, end_of: impl Fn(i64) -> i64) {
+        self.inside = NOWHERE;
         self.settled.iter_mut().for_each(|stretch| stretch.end = end_of(stretch.end));
         self.settled.dedup_by(|next, kept| {
             let same = next.end == kept.end;
@@ -296,24 +309,27 @@ impl<const N: usize> Rest<N> {
         });
     }
 
-    fn happened(&mut self, at: i64, code: u8) -> &mut Happened {
-        let inside = |stretch: &Stretch<N>| at <= stretch.end && at > stretch.end.saturating_sub(self.step);
-        if !self.settled.get(self.last).is_some_and(inside) {
-            let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
-            self.last = match self.settled.binary_search_by_key(&end, |stretch| stretch.end) {
-                Ok(place) => place,
-                Err(place) => {
-                    self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
-                    place
-                }
-            };
+    #[inline]
+    fn happened(&mut self, at: i64, place: u8) -> &mut Happened {
+        if at <= self.inside.0 || at > self.inside.1 {
+            self.find(at);
         }
-        &mut self.settled[self.last].of[usize::from(code % MOST_PLACES).min(N - 1)]
+        &mut self.settled[self.last].of[usize::from(place).min(N - 1)]
     }
 
-    fn late(&mut self, at: i64, code: u8) {
-        let of = self.happened(at, code);
-        let kind = code / MOST_PLACES;
+    /// Goes to the stretch that an instant lies in.
+    #[inline(never)]
+    fn find(&mut self, at: i64) {
+        let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
+        self.last = self.settled.binary_search_by_key(&end, |stretch| stretch.end).unwrap_or_else(|place| {
+            self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
+            place
+        });
+        self.inside = (end.saturating_sub(self.step), end);
+    }
+
+    fn late(&mut self, at: i64, kind: u8, place: u8) {
+        let of = self.happened(at, place);
         if *of == NOTHING {
             of.take(at, kind);
         } else {
