@@ -15,7 +15,7 @@ use super::lives::{Entry, Lives};
 use super::over_time::{OverTime, Rows};
 use super::registry::{MOST, Registry};
 use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening, Quantiles};
-use super::samples::{Samples, all_quantiles_of, make_room, quantiles_of};
+use super::samples::{Apart, Samples, all_quantiles_of, make_room, quantiles_of};
 use crate::tcp::segment::HostPort;
 use crate::tcp::state::{Side, State};
 use crate::time::{Span, Timestamp};
@@ -267,7 +267,12 @@ impl Listeners {
     pub fn finish(self, buckets: Option<Buckets>, queues: bool) -> Told {
         let Self { all, beside, gone, .. } = self;
         let queues = if queues { Queues::default() } else { Queues::unwanted() };
-        let mut told = Told { spans: spans(&all, &beside), queues, ..Told::default() };
+        let mut told = Told { queues, ..Told::default() };
+        let parts = || all.iter().map(|(_, fold)| &fold.spans).chain([&beside]);
+        let mut apart = parts().all(Samples::is_exact).then(Apart::default);
+        if apart.is_none() {
+            told.spans = spans(all_quantiles_of(parts()));
+        }
         for (concern, beyond) in gone {
             told.concerns.entry(concern).or_default().beyond = beyond;
         }
@@ -275,7 +280,7 @@ impl Listeners {
         folds.sort_unstable_by_key(|(server, fold)| (Reverse(fold.waiting.changes()), *server));
         let mut took = Vec::with_capacity(folds.len());
         for (server, fold) in &mut folds {
-            let quantiles = fold.spans.quantiles();
+            let quantiles = apart.as_mut().map_or_else(|| fold.spans.quantiles(), |apart| apart.add(&fold.spans));
             took.push(quantiles[HANDSHAKE]);
             let collapsed = fold.waiting.is_collapsed();
             let mut waiting = std::mem::take(&mut fold.waiting);
@@ -297,7 +302,21 @@ impl Listeners {
         told.queues = told.queues.sorted();
         let named = busiest(&told.rows).into_iter().filter(|row| row.handshake.count > 0).take(NAMED);
         let named: HashSet<HostPort> = named.map(|row| row.server).collect();
-        told.handshakes = handshakes(&folds, &took, &beside, &named);
+        let is_beyond = |server| !named.contains(server);
+        let beyond = match apart {
+            Some(mut apart) => {
+                apart.add(&beside);
+                let of = folds.iter().zip(&took).map(|((server, _), took)| (took.count, is_beyond(server)));
+                let beyond = apart.of_some(HANDSHAKE, of);
+                told.spans = spans(apart.finish());
+                beyond
+            }
+            None => {
+                let beyond = folds.iter().filter(|(server, _)| is_beyond(server)).map(|(_, fold)| &fold.spans);
+                quantiles_of(beyond.chain([&beside]), HANDSHAKE)
+            }
+        };
+        told.handshakes = Handshakes { beyond_named: beyond, ..handshakes(&folds, &took, &beside) };
         told
     }
 }
@@ -309,8 +328,7 @@ pub fn busiest(listeners: &[ListenerRow]) -> Vec<&ListenerRow> {
     rows
 }
 
-fn spans(all: &Registry<HostPort, Fold>, beside: &Samples<KINDS>) -> Spans {
-    let of = all_quantiles_of(all.iter().map(|(_, fold)| &fold.spans).chain([beside]));
+fn spans(of: [Quantiles; KINDS]) -> Spans {
     Spans {
         connect: of[CONNECT],
         syn_wait: of[SYN_WAIT],
@@ -321,13 +339,8 @@ fn spans(all: &Registry<HostPort, Fold>, beside: &Samples<KINDS>) -> Spans {
     }
 }
 
-/// `took` is how long those of each of the `folds` took.
-fn handshakes(
-    folds: &[(HostPort, Fold)],
-    took: &[Quantiles],
-    beside: &Samples<KINDS>,
-    named: &HashSet<HostPort>,
-) -> Handshakes {
+/// But for those beyond the named; `took` is how long those of each of the `folds` took.
+fn handshakes(folds: &[(HostPort, Fold)], took: &[Quantiles], beside: &Samples<KINDS>) -> Handshakes {
     let mut some: Vec<_> = folds.iter().zip(took).filter(|(_, took)| took.count > 0).collect();
     some.sort_unstable_by_key(|((server, _), took)| (Reverse(took.count), *server));
     let strip = |&((server, fold), took): &(&(HostPort, Fold), &Quantiles)| Strip {
@@ -335,12 +348,11 @@ fn handshakes(
         quantiles: *took,
         spans: fold.spans.of(HANDSHAKE).collect(),
     };
-    let beyond = folds.iter().filter(|(server, _)| !named.contains(server)).map(|(_, fold)| &fold.spans);
     Handshakes {
         all: some.iter().map(|(_, took)| took.count).sum::<u64>() + beside.count(HANDSHAKE),
         listeners: some.len() as u64,
         strips: some.iter().take(DRAWN).map(strip).collect(),
-        beyond_named: quantiles_of(beyond.chain([beside]), HANDSHAKE),
+        ..Handshakes::default()
     }
 }
 

@@ -118,6 +118,11 @@ impl<const K: usize> Samples<K> {
         few.chain(self.odd.iter().map(|&(kind, span)| (kind.into(), span)))
     }
 
+    /// Whether every span is still known.
+    pub const fn is_exact(&self) -> bool {
+        self.many.is_none()
+    }
+
     /// The quantiles of each kind.
     pub fn quantiles(&self) -> [Quantiles; K] {
         match &self.many {
@@ -140,20 +145,64 @@ impl<const K: usize> Samples<K> {
 
 /// The quantiles of each kind in all of `parts` together.
 pub fn all_quantiles_of<'a, const K: usize>(parts: impl Iterator<Item = &'a Samples<K>> + Clone) -> [Quantiles; K] {
-    if !parts.clone().all(|part| part.many.is_none()) {
+    if !parts.clone().all(Samples::is_exact) {
         return std::array::from_fn(|kind| quantiles_of(parts.clone(), kind));
     }
-    let mut counts = [0; K];
-    parts.clone().for_each(|part| part.kept().for_each(|(kind, _)| counts[kind.min(K - 1)] += 1));
-    let mut spans = counts.map(Vec::with_capacity);
-    parts.for_each(|part| part.kept().for_each(|(kind, span)| spans[kind.min(K - 1)].push(span)));
-    spans.map(quantiles)
+    let mut apart = Apart::default();
+    parts.for_each(|part| {
+        apart.take(part);
+    });
+    apart.finish()
+}
+
+/// Spans of several [`Samples`] that are all known, taken apart by kind once for all that is asked of them.
+#[derive(Debug)]
+pub struct Apart<const K: usize>([Vec<i64>; K]);
+
+impl<const K: usize> Default for Apart<K> {
+    fn default() -> Self {
+        Self([const { Vec::new() }; K])
+    }
+}
+
+impl<const K: usize> Apart<K> {
+    /// Takes one more. Returns where its spans begin.
+    fn take(&mut self, part: &Samples<K>) -> [usize; K] {
+        let begin = self.0.each_ref().map(Vec::len);
+        part.kept().for_each(|(kind, span)| self.0[kind.min(K - 1)].push(span));
+        begin
+    }
+
+    /// Takes one more. Returns its own quantiles.
+    pub fn add(&mut self, part: &Samples<K>) -> [Quantiles; K] {
+        let begin = self.take(part);
+        let own = |kind: usize| quantiles(self.0[kind].get_mut(begin[kind]..).unwrap_or_default());
+        std::array::from_fn(own)
+    }
+
+    /// The quantiles of a kind in some of them, given of each, in order, how many it has and whether it counts; later ones do.
+    pub fn of_some(&self, kind: usize, parts: impl Iterator<Item = (u64, bool)>) -> Quantiles {
+        let mut rest = self.0.get(kind).map_or(&[][..], Vec::as_slice);
+        let mut some = Vec::with_capacity(rest.len());
+        for (count, wanted) in parts {
+            let (part, later) = rest.split_at((count as usize).min(rest.len()));
+            some.extend_from_slice(if wanted { part } else { &[] });
+            rest = later;
+        }
+        some.extend_from_slice(rest);
+        quantiles(&mut some)
+    }
+
+    /// The quantiles of each kind in all of them together.
+    pub fn finish(self) -> [Quantiles; K] {
+        self.0.map(|mut spans| quantiles(&mut spans))
+    }
 }
 
 /// The quantiles of one kind in all of `parts` together.
 pub fn quantiles_of<'a, const K: usize>(parts: impl Iterator<Item = &'a Samples<K>> + Clone, kind: usize) -> Quantiles {
-    if parts.clone().all(|part| part.many.is_none()) {
-        return quantiles(parts.flat_map(|part| part.of(kind)).map(|(span, _)| span).collect());
+    if parts.clone().all(Samples::is_exact) {
+        return quantiles(&mut parts.flat_map(|part| part.of(kind)).map(|(span, _)| span).collect::<Vec<_>>());
     }
     let mut all = Histogram::new(BITS);
     for part in parts {
@@ -329,8 +378,14 @@ mod tests {
             samples.add(1, -span);
         }
         samples.add(0, i64::MAX);
-        assert_eq!(quantiles_of([&samples].into_iter(), 0), quantiles(spans().chain([i64::MAX]).collect()));
-        assert_eq!(quantiles_of([&samples].into_iter(), 1), quantiles(spans().map(|span| -span).collect()));
+        assert_eq!(
+            quantiles_of([&samples].into_iter(), 0),
+            quantiles(&mut spans().chain([i64::MAX]).collect::<Vec<_>>())
+        );
+        assert_eq!(
+            quantiles_of([&samples].into_iter(), 1),
+            quantiles(&mut spans().map(|span| -span).collect::<Vec<_>>())
+        );
         assert_eq!((samples.count(0), samples.count(1)), (40_001, 40_000));
     }
 
@@ -363,6 +418,10 @@ mod tests {
             all.add(0, span);
         }
         assert_eq!(quantiles_of([&odd, &even].into_iter(), 0), quantiles_of([&all].into_iter(), 0));
+        let mut apart = Apart::default();
+        assert_eq!([&odd, &even].map(|part| apart.add(part)), [&odd, &even].map(Samples::quantiles));
+        assert_eq!(apart.of_some(0, [(odd.count(0), false)].into_iter()), even.quantiles()[0]);
+        assert_eq!(apart.finish(), all.quantiles());
         odd.summarize(BITS);
         all.summarize(BITS);
         assert_eq!(quantiles_of([&odd, &even].into_iter(), 0), quantiles_of([&all].into_iter(), 0));
