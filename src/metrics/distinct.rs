@@ -48,23 +48,28 @@ impl Spread for HostPort {
 }
 
 /// Different numbers, of which nobody asks before the end: they are put down as they come, and now and then in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Numbers {
     /// The first so many are in order, each once.
     sorted: usize,
     all: Vec<u64>,
-    /// So many are put in order at the least: more, where there is one such set in a run.
+    /// Twice as many are put in order at the least.
     least: usize,
 }
 
-impl Numbers {
-    const LEAST: usize = 32;
+/// Of a set that there is once in a run.
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { sorted: 0, all: Vec::new(), least: EXACT }
+    }
+}
 
-    /// Takes a number; whether there may be too many.
+impl Numbers {
+    /// Takes a number; whether there are too many.
     #[inline]
     fn add(&mut self, number: u64) -> bool {
         self.all.push(number);
-        self.all.len() >= 2 * self.sorted.max(self.least).max(Self::LEAST) && self.tidy()
+        self.all.len() >= 2 * self.sorted.max(self.least) && self.tidy()
     }
 
     /// Puts them in order; whether there are too many.
@@ -85,9 +90,9 @@ pub struct Distinct {
 }
 
 impl Distinct {
-    /// Of a whole run: where there is one set alone, room is no matter.
-    pub fn of_run() -> Self {
-        Self { known: Numbers { least: EXACT, ..Numbers::default() }, registers: Vec::new() }
+    /// One of many, each of which takes little room while there is little to know.
+    pub fn one_of_many() -> Self {
+        Self { known: Numbers { least: 32, ..Numbers::default() }, registers: Vec::new() }
     }
 
     /// Takes a value.
@@ -133,7 +138,7 @@ impl Distinct {
 }
 
 /// Values of a whole run that may be forgotten never, but may be taken for known wrongly once there are more than 65,536.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Known {
     exact: Numbers,
     /// A Bloom filter of two hashes.
@@ -141,12 +146,6 @@ pub struct Known {
 }
 
 const FILTER_WORDS: usize = 1 << 14;
-
-impl Default for Known {
-    fn default() -> Self {
-        Self { exact: Numbers { least: EXACT, ..Numbers::default() }, filter: Vec::new() }
-    }
-}
 
 impl Known {
     /// Takes a value, spread already.

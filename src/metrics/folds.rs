@@ -1,7 +1,7 @@
 //! Everything that is told of a run beside the rows of single connections. In: each connection's report, once it is final, in the
 //! order of the tables. Out: the small tables, the headline figures, the findings, what the pictures and the page show.
 //!
-//! Up to 65,536 connections all of it is exact. Beyond that memory stays what it is, and each fold says what it rounds.
+//! What only some reports show is kept if it is asked for. Up to 65,536 connections all of it is exact. Beyond that memory stays what it is, and each fold says what it rounds.
 
 use super::buckets::{Buckets, Grid};
 use super::census::Census;

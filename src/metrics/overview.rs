@@ -102,7 +102,7 @@ fn count<const N: usize>(counts: &mut [u64; N], place: usize) {
 }
 
 /// The fold of [`Overview`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Headlines {
     connections: u64,
     clients: Distinct,
@@ -123,32 +123,6 @@ pub struct Headlines {
     ends: [u64; TimeWaitEnd::ALL.len()],
     reused_ns: Option<(i64, i64)>,
     assumed_ns: Option<i64>,
-}
-
-impl Default for Headlines {
-    fn default() -> Self {
-        Self {
-            connections: 0,
-            clients: Distinct::of_run(),
-            listeners: Distinct::of_run(),
-            opened: Default::default(),
-            closed: Default::default(),
-            taps: Default::default(),
-            accept_queue_overflows: 0,
-            closed_with_fin: 0,
-            repeats: 0,
-            repeating: 0,
-            causes: Default::default(),
-            stays: 0,
-            holders: Distinct::of_run(),
-            by_holder: Registry::default(),
-            in_time_wait: Levels::default(),
-            restarts: 0,
-            ends: Default::default(),
-            reused_ns: None,
-            assumed_ns: None,
-        }
-    }
 }
 
 impl Headlines {

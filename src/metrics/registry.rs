@@ -81,7 +81,8 @@ impl<K: Key, V: Default> Registry<K, V> {
     }
 
     fn places(&mut self) {
-        self.index = Index::default();
+        // Most often half of them were given up, and as many come again.
+        self.index = Index::for_up_to(2 * self.all.len());
         for (place, (key, _)) in self.all.iter().enumerate() {
             self.index.insert(key.hash(self.seed), place);
         }
@@ -147,6 +148,11 @@ struct Index {
 impl Index {
     const LEAST: usize = 8;
 
+    /// With room for as many.
+    fn for_up_to(places: usize) -> Self {
+        Self { slots: vec![0; (places / 3 * 4 + 4).next_power_of_two()], used: 0 }
+    }
+
     /// Of the places with this hash the one that is looked for.
     fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let mut slot = self.first(hash);
@@ -171,7 +177,8 @@ impl Index {
     /// Takes a place whose hash is not among the others with it.
     fn insert(&mut self, hash: u64, place: usize) {
         if self.used * 4 >= self.slots.len() * 3 {
-            let wide = vec![0; (2 * self.slots.len()).max(Self::LEAST)];
+            // By four: whoever grows that far grows on, and each time all of them move.
+            let wide = vec![0; (4 * self.slots.len()).max(Self::LEAST)];
             let old = std::mem::replace(&mut self.slots, wide);
             old.into_iter().filter(|&known| known != 0).for_each(|known| self.put(known));
         }

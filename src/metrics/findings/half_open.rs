@@ -52,7 +52,7 @@ struct Undecided {
 }
 
 /// Attempts of a listener whose SYN-ACK nobody acknowledged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Never {
     all: u64,
     /// The client sent a single SYN and then, with time to do so, nothing.
@@ -61,6 +61,13 @@ struct Never {
     /// Repeats of SYN-ACKs to those.
     syn_acks_again: u64,
     frames: Frames,
+}
+
+impl Default for Never {
+    fn default() -> Self {
+        let addresses = Distinct::one_of_many();
+        Self { all: 0, silent: 0, addresses, syn_acks_again: 0, frames: Frames::default() }
+    }
 }
 
 /// Neighbours: an IPv4 /24, an IPv6 /64.
