@@ -1,10 +1,8 @@
 //! What a report promises, however odd the packets were. In: reports. Out: a panic where one does not hold.
 
-use finwait::metrics::ephemeral_ports::PortRange;
 use finwait::metrics::folds::{Asked, Folds};
 use finwait::metrics::rows::ConnectionReport;
 use finwait::tcp::state::{Side, State};
-use finwait::time::Span;
 
 /// What the tables promise of every connection, however odd its packets were.
 pub fn check(report: &ConnectionReport) {
@@ -42,9 +40,7 @@ pub fn check(report: &ConnectionReport) {
 
 /// What the tables of listeners promise of all of them together.
 pub fn check_together(reports: &[ConnectionReport]) {
-    let asked =
-        Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default(), over_time: true };
-    let mut folds = Folds::new(asked);
+    let mut folds = Folds::new(Asked::ALL);
     reports.iter().for_each(|report| folds.add(report));
     let first = reports.iter().map(|report| report.connection.first_ts).min().unwrap_or_default();
     let last = reports.iter().map(|report| report.connection.last_ts).max().unwrap_or_default();

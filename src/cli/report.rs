@@ -22,7 +22,6 @@ use crate::report::output::{OutputDir, ReportError};
 use crate::report::terminal::{self, Written};
 use crate::report::writers::{Plan, Rendered, Rendering, Writers};
 use crate::tables::cell::Files;
-use crate::tables::schema::Table;
 
 /// Runs the command.
 pub fn run(args: &ReportArgs, settings: &Settings) -> Result<Status, Error> {
@@ -121,9 +120,7 @@ impl Folder {
     /// Begins the report of inputs with these names.
     pub(super) fn begin(&self, args: &OutputArgs, asked: Asked, names: Files, stream: bool) -> Result<Report, Error> {
         let plan = Plan { formats: args.formats(), tables: args.tables(), stream };
-        let over_time =
-            [Table::ListenerQueues, Table::EphemeralPortUse].iter().any(|table| plan.tables.contains(table));
-        let asked = Asked { over_time, ..asked };
+        let asked = plan.asked(asked);
         let writers = Writers::begin(&self.out, plan, names).map_err(failed)?;
         Ok(Report { folds: Folds::new(asked), writers })
     }

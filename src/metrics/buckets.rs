@@ -76,12 +76,16 @@ impl Grid {
 
     /// The capture has a packet at `ts`, or lasts until then at least. The epoch itself stands for a packet without a time
     /// of its own, and says nothing.
+    #[inline]
     pub fn see(&mut self, ts: Timestamp) {
         let ts = ts.as_nanos();
-        let (first, last) = self.seen.unwrap_or((ts, ts));
-        if ts == 0 || (self.seen.is_some() && (first..=last).contains(&ts)) {
-            return;
+        if ts != 0 && self.seen.is_none_or(|(first, last)| ts < first || ts > last) {
+            self.reach(ts);
         }
+    }
+
+    fn reach(&mut self, ts: i64) {
+        let (first, last) = self.seen.unwrap_or((ts, ts));
         self.seen = Some((first.min(ts), last.max(ts)));
         let length = last.max(ts).saturating_sub(first.min(ts));
         if length > self.holds {

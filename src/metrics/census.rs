@@ -2,6 +2,7 @@
 //! and state: a passive `ss -ant` at each bucket's end.
 
 use super::buckets::Buckets;
+use super::lives::Lives;
 use super::rows::{CensusRow, Closing, ConnectionReport};
 use super::tallies::Tallies;
 use crate::tcp::state::{Side, State};
@@ -30,33 +31,32 @@ const fn is_counted(place: usize) -> bool {
 }
 
 impl Census {
-    /// Takes one connection; bins end at multiples of `step`. A row whose timestamp lies before the row before it counts from
-    /// there.
-    pub fn add(&mut self, report: &ConnectionReport, step: i64) {
+    /// Takes one connection, whose lives are `lives`; bins end at multiples of `step`.
+    pub fn add(&mut self, report: &ConnectionReport, lives: &Lives, step: i64) {
         self.changes.widen(step);
-        // Where each side is, and since when.
-        let mut lives = Side::BOTH.map(|side| (slot(side, State::Closed), i64::MIN));
-        for row in report.transitions.iter().filter(|row| !row.retracted) {
-            self.step(row.side, &mut lives, row.to_state, row.ts);
-        }
-        if report.connection.closing == Closing::Evicted {
-            // What became of it nobody knows, so it is counted no further.
-            for side in Side::BOTH {
-                self.step(side, &mut lives, State::Closed, report.connection.last_ts);
+        // What became of an evicted one nobody knows, so it is counted no further.
+        let evicted = (report.connection.closing == Closing::Evicted).then_some(report.connection.last_ts);
+        for side in Side::BOTH {
+            let mut from = State::Closed;
+            let entries = lives.of_side(side);
+            for entry in entries {
+                self.step(slot(side, from), slot(side, entry.state), entry.at);
+                from = entry.state;
+            }
+            if let Some(last) = evicted {
+                let since = entries.last().map_or(last, |entry| entry.at);
+                self.step(slot(side, from), slot(side, State::Closed), last.max(since));
             }
         }
     }
 
     #[inline]
-    fn step(&mut self, side: Side, lives: &mut [(usize, i64); 2], to: State, ts: Timestamp) {
-        let (current, now) = &mut lives[side.index()];
-        *now = ts.as_nanos().max(*now);
-        let from = std::mem::replace(current, slot(side, to));
-        if is_counted(from) || is_counted(*current) {
-            // What is summed of states that are not counted nobody asks for.
-            self.changes.with(*now, |bin| {
+    fn step(&mut self, from: usize, to: usize, at: Timestamp) {
+        // What is summed of states that are not counted nobody asks for.
+        if is_counted(from) || is_counted(to) {
+            self.changes.with(at.as_nanos(), |bin| {
                 bin[from] = bin[from].saturating_sub(1);
-                bin[*current] = bin[*current].saturating_add(1);
+                bin[to] = bin[to].saturating_add(1);
             });
         }
     }
@@ -98,7 +98,7 @@ mod tests {
         let mut grid = Grid::new(bucket.map(Span::from_nanos));
         for report in reports {
             report.transitions.iter().for_each(|row| grid.see(row.ts));
-            census.add(report, grid.step());
+            census.add(report, &Lives::of(report), grid.step());
         }
         let rows = census.finish(Buckets::new(at(first), at(last), bucket.map(Span::from_nanos)));
         rows.iter()
@@ -173,7 +173,8 @@ mod tests {
         let lives: Vec<_> = (0..20_000).map(|n| (n * NANOS_PER_SEC + n * 7, n * NANOS_PER_SEC + 700_000_000)).collect();
         for &(from, until) in &lives {
             grid.see(at(until));
-            census.add(&client(&[(from, State::SynSent), (until, State::Closed)]), grid.step());
+            let report = client(&[(from, State::SynSent), (until, State::Closed)]);
+            census.add(&report, &Lives::of(&report), grid.step());
         }
         assert!(census.changes.bins().count() < 1_300);
         let buckets = Buckets::new(at(lives[0].1), at(lives[19_999].1), None);

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::registry::NumberSet;
+use super::keys;
 use crate::tcp::segment::HostPort;
 
 /// Most values that are remembered one by one.
@@ -47,28 +47,69 @@ impl Spread for HostPort {
     }
 }
 
+/// Different numbers, of which nobody asks before the end: they are put down as they come, and now and then in order.
+#[derive(Clone, Debug)]
+struct Numbers {
+    /// The first so many are in order, each once.
+    sorted: usize,
+    all: Vec<u64>,
+    /// Twice as many are put in order at the least.
+    least: usize,
+}
+
+/// Of a set that there is once in a run.
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { sorted: 0, all: Vec::new(), least: EXACT }
+    }
+}
+
+impl Numbers {
+    /// Takes a number; whether there are too many.
+    #[inline]
+    fn add(&mut self, number: u64) -> bool {
+        self.all.push(number);
+        self.all.len() >= 2 * self.sorted.max(self.least) && self.tidy()
+    }
+
+    /// Puts them in order; whether there are too many.
+    fn tidy(&mut self) -> bool {
+        keys::sort(&mut self.all);
+        self.all.dedup();
+        self.sorted = self.all.len();
+        self.sorted > EXACT
+    }
+}
+
 /// How many different values there are.
 #[derive(Clone, Debug, Default)]
 pub struct Distinct {
-    known: NumberSet,
+    known: Numbers,
     /// HyperLogLog: the longest run of zeros by register. Empty until there are too many to know them.
     registers: Vec<u8>,
 }
 
 impl Distinct {
-    /// Takes a value.
-    pub fn add(&mut self, value: &impl Spread) {
-        self.take(value.spread());
+    /// One of many, each of which takes little room while there is little to know.
+    pub fn one_of_many() -> Self {
+        Self { known: Numbers { least: 32, ..Numbers::default() }, registers: Vec::new() }
     }
 
-    fn take(&mut self, hash: u64) {
+    /// Takes a value.
+    #[inline]
+    pub fn add(&mut self, value: &impl Spread) {
+        let hash = value.spread();
         if !self.registers.is_empty() {
             self.register(hash);
-        } else if self.known.insert(hash) && self.known.len() > EXACT {
-            self.registers = vec![0; 1 << REGISTER_BITS];
-            for hash in std::mem::take(&mut self.known).into_numbers() {
-                self.register(hash);
-            }
+        } else if self.known.add(hash) {
+            self.estimate();
+        }
+    }
+
+    fn estimate(&mut self) {
+        self.registers = vec![0; 1 << REGISTER_BITS];
+        for hash in std::mem::take(&mut self.known).all {
+            self.register(hash);
         }
     }
 
@@ -80,9 +121,12 @@ impl Distinct {
     }
 
     /// Their number: exact up to 65,536.
-    pub fn count(&self) -> u64 {
+    pub fn count(mut self) -> u64 {
         if self.registers.is_empty() {
-            return self.known.len() as u64;
+            if !self.known.tidy() {
+                return self.known.sorted as u64;
+            }
+            self.estimate();
         }
         // Flajolet, Fusy, Gandouet, Meunier 2007, figure 3; with more than 65,536 values in 2^14 registers its correction for small
         // numbers is never needed, and 64-bit hashes need none for large ones.
@@ -93,10 +137,10 @@ impl Distinct {
     }
 }
 
-/// Values that may be forgotten never, but may be taken for known wrongly once there are more than 65,536.
+/// Values of a whole run that may be forgotten never, but may be taken for known wrongly once there are more than 65,536.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    exact: NumberSet,
+    exact: Numbers,
     /// A Bloom filter of two hashes.
     filter: Vec<u64>,
 }
@@ -105,14 +149,19 @@ const FILTER_WORDS: usize = 1 << 14;
 
 impl Known {
     /// Takes a value, spread already.
+    #[inline]
     pub fn add(&mut self, hash: u64) {
         if !self.filter.is_empty() {
             self.mark(hash);
-        } else if self.exact.insert(hash) && self.exact.len() > EXACT {
-            self.filter = vec![0; FILTER_WORDS];
-            for hash in std::mem::take(&mut self.exact).into_numbers() {
-                self.mark(hash);
-            }
+        } else if self.exact.add(hash) {
+            self.mark_all();
+        }
+    }
+
+    fn mark_all(&mut self) {
+        self.filter = vec![0; FILTER_WORDS];
+        for hash in std::mem::take(&mut self.exact).all {
+            self.mark(hash);
         }
     }
 
@@ -128,12 +177,17 @@ impl Known {
         }
     }
 
-    /// Whether it was taken, or may have been.
-    pub fn has(&self, hash: u64) -> bool {
-        if self.filter.is_empty() {
-            return self.exact.contains(hash);
+    /// All have been taken: whether one of them was, or may have been.
+    pub fn finish(mut self) -> impl Fn(u64) -> bool {
+        if self.filter.is_empty() && self.exact.tidy() {
+            self.mark_all();
         }
-        Self::places(hash).into_iter().all(|(word, bit)| self.filter.get(word).is_some_and(|word| word & bit != 0))
+        move |hash| match self.filter.is_empty() {
+            true => self.exact.all.binary_search(&hash).is_ok(),
+            false => Self::places(hash)
+                .into_iter()
+                .all(|(word, bit)| self.filter.get(word).is_some_and(|word| word & bit != 0)),
+        }
     }
 }
 
@@ -175,11 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn few_are_known_exactly() {
+        let mut known = Known::default();
+        (0..300_000).for_each(|n| known.add(mix(n % 1_000)));
+        let known = known.finish();
+        assert!((0..10_000).all(|n| known(mix(n)) == (n < 1_000)));
+    }
+
+    #[test]
     fn what_was_taken_stays_known() {
         let mut known = Known::default();
         (0..100_000).for_each(|n| known.add(mix(n)));
-        assert!((0..100_000).all(|n| known.has(mix(n))));
-        let wrongly = (200_000..300_000).filter(|&n| known.has(mix(n))).count();
+        let known = known.finish();
+        assert!((0..100_000).all(|n| known(mix(n))));
+        let wrongly = (200_000..300_000).filter(|&n| known(mix(n))).count();
         assert!(wrongly < 6_000, "{wrongly}");
     }
 }

@@ -25,6 +25,31 @@ const NEVER: i64 = i64::MAX;
 
 const CAUSES: usize = FinCause::ALL.len();
 
+/// All that is shown one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Drawn {
+    /// The first connections.
+    pub listed: Listed,
+    /// Repeated FINs.
+    pub repeats: Repeats,
+    /// Stays in TIME_WAIT.
+    pub stays: Stays,
+}
+
+impl Drawn {
+    /// Takes one connection; sums over time are kept in multiples of `step`.
+    pub fn add(&mut self, report: &ConnectionReport, step: i64) {
+        self.listed.add(report);
+        self.repeats.add(report, step);
+        self.stays.add(report, step);
+    }
+
+    /// Puts them in order.
+    pub fn finish(self) -> Self {
+        Self { listed: self.listed.finish(), ..self }
+    }
+}
+
 /// The connections with the lowest numbers, and which of their sides stayed in TIME_WAIT.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed(pub Vec<(ConnectionRow, [bool; 2])>);

@@ -12,12 +12,17 @@ use std::fmt;
 
 use super::buckets::Buckets;
 use super::keys;
-use super::levels::Levels;
+use super::levels::{History, Levels};
 use super::over_time::OverTime;
 use super::registry::Registry;
-use super::rows::{Closing, ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, Opening, PortUser};
+use super::rows::{ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, Opening, PortUser};
 use crate::tcp::state::Side;
 use crate::time::{NANOS_PER_SEC, Span, Timestamp};
+
+mod port_set;
+mod visits;
+
+use visits::{BEGUN, HELD, Log, More, Visit};
 
 /// Up to so many connections every client is watched from its first one on.
 const WATCHED: u64 = 1 << 16;
@@ -27,6 +32,9 @@ const USERS: usize = 1 << 14;
 const CHANGES: usize = 3 << 16;
 /// A user with no more changes than that is not worth settling.
 const FEW: usize = 64;
+/// Beyond that many connections a user with more visits has memory of its own. No visit has more than two changes, so that one without it is
+/// never worth settling; nor does it have as many ports as are put in order before the end.
+const IN_LOG: u64 = 32;
 /// Most distinct ports that all users have together, and stretches of time.
 const PORTS: usize = 1 << 20;
 const STRETCHES: usize = 1 << 15;
@@ -39,9 +47,8 @@ pub struct PortRange {
 }
 
 impl Default for PortRange {
-    /// Linux's `net.ipv4.ip_local_port_range`.
     fn default() -> Self {
-        Self { low: 32_768, high: 60_999 }
+        Self::LINUX
     }
 }
 
@@ -52,6 +59,9 @@ impl fmt::Display for PortRange {
 }
 
 impl PortRange {
+    /// `net.ipv4.ip_local_port_range` as it is by default.
+    pub const LINUX: Self = Self { low: 32_768, high: 60_999 };
+
     /// From `low` to `high`; `None` where that is no port, or where `high` is below `low`.
     pub const fn new(low: u16, high: u16) -> Option<Self> {
         if low == 0 || high < low { None } else { Some(Self { low, high }) }
@@ -70,41 +80,12 @@ pub struct EphemeralPorts {
     time_wait: Span,
     users: Registry<PortUser, Use>,
     connections: u64,
-    /// What users did, in the order of connections, as long as each is watched: most do so little that memory of their own would be
-    /// mostly unused.
-    visits: Vec<Visit>,
+    log: Log,
     changes: usize,
     ports: usize,
     /// How many changes there may be before room is made.
     room: usize,
 }
-
-/// A connection, or a stay in TIME_WAIT.
-#[derive(Clone, Copy, Debug)]
-struct Visit {
-    /// The user's place.
-    user: u32,
-    port: u16,
-    what: What,
-    until: bool,
-    ts: [Timestamp; 2],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    /// A connection that was already running.
-    Ran,
-    /// A connection that began, and when.
-    Began,
-    /// A port was held from then on, and until then if `until` says so.
-    Held,
-}
-
-// Places of `Levels`.
-/// A port is held by a TIME_WAIT.
-const HELD: u8 = 0;
-/// A connection has begun, and the time over which a rate is taken has not passed.
-const BEGUN: u8 = 1;
 
 /// What a client address did with a listener.
 #[derive(Clone, Debug, Default)]
@@ -113,47 +94,15 @@ struct Use {
     stays: u64,
     /// A handshake of the two was measured.
     came_in: bool,
-    /// Beyond what the visits tell.
+    /// Where its last visit stands in the log; 0 if none does.
+    last: u32,
+    /// Its visits, if they are not in the log.
     more: Option<Box<More>>,
 }
 
-/// The ports that a user took, and when.
-#[derive(Clone, Debug, Default)]
-struct More {
-    ports: Ports,
-    over_time: Levels<2>,
-    /// Connections that have begun leave [`BEGUN`] again; until then only their coming is noted.
-    leaves: bool,
-}
-
-impl Visit {
-    /// The visits of a connection.
-    fn of(report: &ConnectionReport, user: usize) -> impl Iterator<Item = Self> + '_ {
-        let row = &report.connection;
-        let began = row.opening != Opening::Midstream || row.syn_ack_packets > 0;
-        let what = if began { What::Began } else { What::Ran };
-        let visit = Self { user: user as u32, port: row.who.client.port, what, until: false, ts: [row.first_ts; 2] };
-        let stays = report.time_wait.iter().filter(|stay| stay.side == Side::Client).map(move |stay| {
-            // What became of an evicted connection nobody knows, so it is counted up to its last packet.
-            let until = stay.ended_ts.or_else(|| (row.closing == Closing::Evicted).then_some(row.last_ts));
-            let ts = [stay.entered_ts, until.unwrap_or(stay.entered_ts)];
-            Self { what: What::Held, until: until.is_some(), ts, ..visit }
-        });
-        [visit].into_iter().chain(stays)
-    }
-}
-
-impl More {
-    fn add(&mut self, visit: &Visit, window: Span) {
-        let [from, until] = visit.ts;
-        match visit.what {
-            What::Held => self.over_time.add(HELD, from, visit.until.then_some(until)),
-            What::Began => self.over_time.add(BEGUN, from, self.leaves.then(|| from.plus(window))),
-            What::Ran => {}
-        }
-        if visit.what != What::Held {
-            self.ports.add(visit.port);
-        }
+impl Use {
+    const fn visits(&self) -> u64 {
+        self.connections.saturating_add(self.stays)
     }
 }
 
@@ -185,8 +134,8 @@ impl PortUse {
 impl EphemeralPorts {
     /// For clients that choose from `range`, where TIME_WAIT is assumed to last `time_wait`.
     pub fn new(range: PortRange, time_wait: Span) -> Self {
-        let (users, visits) = (Registry::default(), Vec::new());
-        Self { range, time_wait, users, visits, connections: 0, changes: 0, ports: 0, room: CHANGES }
+        let (users, log) = (Registry::default(), Log::default());
+        Self { range, time_wait, users, log, connections: 0, changes: 0, ports: 0, room: CHANGES }
     }
 
     /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`. Returns what was
@@ -203,25 +152,41 @@ impl EphemeralPorts {
         let watched = self.connections <= WATCHED;
         let place = if watched || stays > 0 { Some(self.users.place(user)) } else { self.users.find(user) };
         let client = self.users.len() == known;
-        let Some((place, used)) = place.and_then(|place| Some((place, self.users.at(place)?))) else {
+        let Some(used) = place.and_then(|place| self.users.at(place)) else {
             return Known { client: false, came_in: false };
         };
         let known = Known { client, came_in: used.came_in };
         used.came_in |= row.handshake_ns.is_some() && row.opening != Opening::HalfOpen;
         used.connections += 1;
         used.stays += stays;
+        let visit = Visit::connection(report);
         if watched {
-            self.visits.extend(Visit::of(report, place));
+            self.log.push(&mut used.last, visit);
+            visit.stays(report).for_each(|stay| self.log.push(&mut used.last, stay));
             return known;
         }
-        let more = used.more.get_or_insert_default();
-        let (changes, ports) = (more.over_time.kept(), more.ports.len());
-        Visit::of(report, place).for_each(|visit| more.add(&visit, rate_over(self.time_wait)));
-        self.changes += more.over_time.kept() - changes;
-        self.ports = (self.ports + more.ports.len()).saturating_sub(ports);
+        let visits = [visit].into_iter().chain(visit.stays(report));
+        if used.more.is_none() && used.visits() > IN_LOG {
+            used.more = Some(Box::new(More::of(self.log.in_order(std::mem::take(&mut used.last), &mut Vec::new()))));
+        }
+        match &mut used.more {
+            None => {
+                for visit in visits {
+                    self.changes += visit.changes();
+                    self.log.push(&mut used.last, visit);
+                }
+                self.ports += 1;
+            }
+            Some(more) => {
+                let (changes, ports) = (more.over_time.kept(), more.ports.len());
+                visits.for_each(|visit| more.add(&visit, rate_over(self.time_wait)));
+                self.changes += more.over_time.kept() - changes;
+                self.ports = (self.ports + more.ports.len()).saturating_sub(ports);
+            }
+        }
         if self.users.len() > USERS || self.ports > PORTS {
             self.users.forget(self.users.len().min(USERS) / 2, |used| (used.stays, used.connections));
-            self.count();
+            self.tidy();
         }
         if self.changes > self.room {
             self.settle(step);
@@ -229,21 +194,35 @@ impl EphemeralPorts {
         known
     }
 
-    /// From now on not every user is watched: those that are get memory of their own.
+    /// From now on not every user is watched: those that are and come often get memory of their own.
     fn unroll(&mut self) {
-        for visit in std::mem::take(&mut self.visits) {
-            if let Some(used) = self.users.at(visit.user as usize).filter(|used| used.stays > 0) {
-                used.more.get_or_insert_default().add(&visit, Span::ZERO);
-            }
-        }
         self.users.forget_if(|used| used.stays == 0);
+        let mut room = Vec::new();
+        for used in self.users.values().filter(|used| used.visits() > IN_LOG) {
+            used.more = Some(Box::new(More::of(self.log.in_order(std::mem::take(&mut used.last), &mut room))));
+        }
+        self.tidy();
+    }
+
+    /// Leaves nobody's visits out of the log.
+    fn tidy(&mut self) {
+        let (old, mut room) = (std::mem::take(&mut self.log), Vec::new());
+        for used in self.users.values() {
+            used.last = self.log.take(&old, used.last, &mut room);
+        }
         self.count();
     }
 
     fn count(&mut self) {
-        let all = || self.users.iter().filter_map(|(_, used)| used.more.as_ref());
-        self.changes = all().map(|more| more.over_time.kept()).sum();
-        self.ports = all().map(|more| more.ports.len()).sum();
+        (self.changes, self.ports) = (0, 0);
+        for (_, used) in self.users.iter() {
+            let (changes, ports) = match &used.more {
+                Some(more) => (more.over_time.kept(), more.ports.len()),
+                None => (self.log.back(used.last).map(Visit::changes).sum(), used.connections as usize),
+            };
+            self.changes += changes;
+            self.ports += ports;
+        }
     }
 
     fn settle(&mut self, step: i64) {
@@ -278,10 +257,7 @@ impl EphemeralPorts {
     /// The rows of `ephemeral_ports`, by user, and of `ephemeral_port_use`, by bucket and user; of the latter those with most stays
     /// are told first.
     pub fn finish(self, buckets: Option<Buckets>, over_time: bool) -> (Vec<EphemeralPortRow>, PortUse) {
-        let Self { range, time_wait, users, visits, .. } = self;
-        let window = window(time_wait, buckets);
-        let mut users = users.into_all();
-        let visits = Visits::of(visits, users.len());
+        let (mut telling, mut users) = Telling::of(self, buckets);
         // By user, then by who is told first.
         let sorted = by_user(&users);
         let mut order: Vec<(Reverse<u64>, u32)> = Vec::new();
@@ -291,56 +267,145 @@ impl EphemeralPorts {
             order.sort_unstable();
         }
         let mut over_time = if over_time { PortUse::default() } else { PortUse::unwanted() };
-        let (mut rows, mut room) = (Vec::with_capacity(order.len()), (Vec::new(), Vec::new()));
+        let mut rows = Vec::with_capacity(order.len());
         for (_, rank) in order {
-            let place = sorted[rank as usize];
-            let (user, used) = &mut users[place as usize];
-            let told = used.more.take().map_or_else(
-                || visits.more(place, &mut room.0),
-                |more| {
-                    let More { ports, over_time, leaves } = *more;
-                    (ports.len_exactly(), over_time, leaves)
-                },
-            );
-            let (ports, levels, leaves) = told;
-            let (collapsed, exact) = (levels.is_collapsed(), levels.is_exact() && !leaves);
-            let history = levels.finish();
-            if let Some(buckets) = buckets.filter(|_| !collapsed && !over_time.is_full()) {
+            let (user, used) = &mut users[sorted[rank as usize] as usize];
+            let went = telling.all(used);
+            if let Some(buckets) = buckets.filter(|_| !went.collapsed && !over_time.is_full()) {
                 // In each bucket the stays and the connections begun; a bucket with neither has no row.
                 over_time.add(*user, |rows| {
-                    history.in_buckets::<2>(buckets, |bucket, end, [held, begun]| {
+                    went.history.in_buckets::<2>(buckets, |bucket, end, [held, begun]| {
                         if held.peak > 0 || begun.came > 0 {
                             rows.push(bucket, end, [held.at_end, held.peak, begun.came]);
                         }
                     });
                 });
             }
-            let (time_wait_peak, time_wait_peak_ts) = history.peak(HELD);
-            let most = if exact {
-                room.1.clear();
-                room.1.extend(history.comings(BEGUN));
-                most_within(&room.1, window)
-            } else {
-                history.peak(BEGUN).0
-            };
-            let seconds = |span: Span| span.as_nanos() as f64 / NANOS_PER_SEC as f64;
-            let row = EphemeralPortRow {
-                user: *user,
-                connections: used.connections,
-                distinct_client_ports: ports as u64,
-                time_wait_stays: used.stays,
-                time_wait_peak,
-                time_wait_peak_ts,
-                connections_per_second: most as f64 / seconds(window),
-                ports_available: range.ports(),
-                exhaustion_rate: (time_wait > Span::ZERO).then(|| range.ports() as f64 / seconds(time_wait)),
-                used_ratio: time_wait_peak as f64 / range.ports() as f64,
-            };
-            rows.push((rank, row));
-            room.0 = history.into_room();
+            rows.push((rank, telling.row(*user, used, went)));
         }
         rows.sort_unstable_by_key(|row| row.0);
         (rows.into_iter().map(|row| row.1).collect(), over_time.sorted())
+    }
+
+    /// The rows, by user, of the fullest one and of those that have `near` of their ports in TIME_WAIT at once.
+    pub fn fullest(self, buckets: Option<Buckets>, near: f64) -> Vec<EphemeralPortRow> {
+        let ports = self.range.ports() as f64;
+        let (mut telling, mut users) = Telling::of(self, buckets);
+        let (mut rows, mut first): (Vec<EphemeralPortRow>, Option<EphemeralPortRow>) = Default::default();
+        for (user, used) in &mut users {
+            // Nobody holds more ports at once than there are stays.
+            let matters = |held: u64| {
+                let fuller = first
+                    .as_ref()
+                    .is_none_or(|first| (held, Reverse(*user)) > (first.time_wait_peak, Reverse(first.user)));
+                fuller || held as f64 / ports >= near
+            };
+            if used.stays == 0 || !matters(used.stays) || !matters(telling.most_held(used)) {
+                continue;
+            }
+            let went = telling.all(used);
+            let row = telling.row(*user, used, went);
+            if row.used_ratio >= near {
+                rows.push(row.clone());
+            }
+            let rank = |row: &EphemeralPortRow| (row.time_wait_peak, Reverse(row.user));
+            if first.as_ref().is_none_or(|first| rank(&row) > rank(first)) {
+                first = Some(row);
+            }
+        }
+        rows.extend(first.filter(|first| first.used_ratio < near));
+        rows.sort_unstable_by_key(|row| row.user);
+        rows
+    }
+}
+
+/// What it takes to tell of users, one after the other.
+struct Telling {
+    range: PortRange,
+    time_wait: Span,
+    window: Span,
+    log: Log,
+    visits: Vec<Visit>,
+    ports: Vec<u16>,
+    changes: Vec<u64>,
+    begun: Vec<Timestamp>,
+}
+
+/// How it went with a user.
+struct Went {
+    ports: usize,
+    history: History<2>,
+    collapsed: bool,
+    /// When connections began is known one by one.
+    exact: bool,
+}
+
+impl Telling {
+    fn of(fold: EphemeralPorts, buckets: Option<Buckets>) -> (Self, Vec<(PortUser, Use)>) {
+        let EphemeralPorts { range, time_wait, users, log, .. } = fold;
+        let window = window(time_wait, buckets);
+        let (visits, ports, changes, begun) = Default::default();
+        (Self { range, time_wait, window, log, visits, ports, changes, begun }, users.into_all())
+    }
+
+    /// Most ports that the user held at once, as far as that is told without putting an end to anything: no fewer than it did.
+    fn most_held(&mut self, used: &Use) -> u64 {
+        if used.more.is_some() || used.stays == 0 {
+            return used.stays;
+        }
+        let mut over_time = Levels::reusing(std::mem::take(&mut self.changes));
+        self.log.back(used.last).filter(|visit| visit.is_stay()).for_each(|stay| stay.note(&mut over_time));
+        let history = over_time.finish();
+        let (most, _) = history.peak(HELD);
+        self.changes = history.into_room();
+        most
+    }
+
+    /// All that is known of a user's visits.
+    fn all(&mut self, used: &mut Use) -> Went {
+        let (ports, levels, leaves) = match used.more.take() {
+            Some(more) => (more.ports.len_exactly(), more.over_time, more.leaves),
+            None => {
+                let mut over_time = Levels::reusing(std::mem::take(&mut self.changes));
+                self.ports.clear();
+                for visit in self.log.in_order(used.last, &mut self.visits) {
+                    visit.note(&mut over_time);
+                    self.ports.extend(visit.port());
+                }
+                self.ports.sort_unstable();
+                self.ports.dedup();
+                (self.ports.len(), over_time, false)
+            }
+        };
+        let (collapsed, exact) = (levels.is_collapsed(), levels.is_exact() && !leaves);
+        Went { ports, history: levels.finish(), collapsed, exact }
+    }
+
+    fn row(&mut self, user: PortUser, used: &Use, went: Went) -> EphemeralPortRow {
+        let Went { ports, history, exact, .. } = went;
+        let (time_wait_peak, time_wait_peak_ts) = history.peak(HELD);
+        let most = if exact {
+            self.begun.clear();
+            self.begun.extend(history.comings(BEGUN));
+            most_within(&self.begun, self.window)
+        } else {
+            history.peak(BEGUN).0
+        };
+        self.changes = history.into_room();
+        let seconds = |span: Span| span.as_nanos() as f64 / NANOS_PER_SEC as f64;
+        let available = self.range.ports();
+        EphemeralPortRow {
+            user,
+            connections: used.connections,
+            distinct_client_ports: ports as u64,
+            time_wait_stays: used.stays,
+            time_wait_peak,
+            time_wait_peak_ts,
+            connections_per_second: most as f64 / seconds(self.window),
+            ports_available: available,
+            exhaustion_rate: (self.time_wait > Span::ZERO).then(|| available as f64 / seconds(self.time_wait)),
+            used_ratio: time_wait_peak as f64 / available as f64,
+        }
     }
 }
 
@@ -352,41 +417,6 @@ fn by_user(users: &[(PortUser, Use)]) -> Vec<u32> {
         Some(client << 48 | server << 16 | u128::from(user.server.port))
     };
     keys::order(users.len(), key, |a, b| users[a].0.cmp(&users[b].0))
-}
-
-/// Visits by user.
-struct Visits {
-    all: Vec<Visit>,
-    order: Vec<u32>,
-    /// Where those of each user begin in `order`.
-    begin: Vec<u32>,
-}
-
-impl Visits {
-    fn of(all: Vec<Visit>, users: usize) -> Self {
-        let mut begin = vec![0; users + 1];
-        all.iter().for_each(|visit| begin[visit.user as usize] += 1);
-        let mut before = 0;
-        for begin in &mut begin {
-            before += *begin;
-            *begin = before;
-        }
-        let mut order = vec![0; all.len()];
-        for at in (0..all.len()).rev() {
-            let begin = &mut begin[all[at].user as usize];
-            *begin -= 1;
-            order[*begin as usize] = at as u32;
-        }
-        Self { all, order, begin }
-    }
-
-    /// How many ports the user at a place took, and when, in `room` that is free.
-    fn more(&self, place: u32, room: &mut Vec<u64>) -> (usize, Levels<2>, bool) {
-        let own = self.begin[place as usize] as usize..self.begin[place as usize + 1] as usize;
-        let mut more = More { over_time: Levels::reusing(std::mem::take(room)), ..More::default() };
-        self.order[own].iter().for_each(|&at| more.add(&self.all[at as usize], Span::ZERO));
-        (more.ports.len_exactly(), more.over_time, false)
-    }
 }
 
 /// The time over which a rate is taken: as long as a port stays in TIME_WAIT, for that is how many connections must find a
@@ -413,62 +443,10 @@ fn most_within(sorted: &[Timestamp], window: Span) -> u64 {
     counts.max().unwrap_or(0) as u64
 }
 
-/// A set of ports: a few in a list, many as bits.
-#[derive(Clone, Debug, Default)]
-struct Ports {
-    /// The first so many are sorted and distinct.
-    sorted: usize,
-    list: Vec<u16>,
-    bits: Option<Box<[u64; 1024]>>,
-}
-
-impl Ports {
-    /// A list of more is larger than the bits.
-    const LISTED: usize = 4096;
-
-    fn add(&mut self, port: u16) {
-        match &mut self.bits {
-            Some(bits) => Self::set(bits, port),
-            None => {
-                self.list.push(port);
-                if self.list.len() >= 2 * self.sorted.max(32) {
-                    self.tidy();
-                }
-            }
-        }
-    }
-
-    fn set(bits: &mut [u64; 1024], port: u16) {
-        if let Some(word) = bits.get_mut(usize::from(port / 64)) {
-            *word |= 1 << (port % 64);
-        }
-    }
-
-    fn tidy(&mut self) {
-        self.list.sort_unstable();
-        self.list.dedup();
-        self.sorted = self.list.len();
-        if self.list.len() > Self::LISTED {
-            let mut bits = Box::new([0; 1024]);
-            std::mem::take(&mut self.list).into_iter().for_each(|port| Self::set(&mut bits, port));
-            self.bits = Some(bits);
-        }
-    }
-
-    /// How much memory they take, in ports.
-    fn len(&self) -> usize {
-        if self.bits.is_some() { Self::LISTED } else { self.list.len() }
-    }
-
-    fn len_exactly(mut self) -> usize {
-        self.tidy();
-        self.bits.map_or(self.list.len(), |bits| bits.iter().map(|word| word.count_ones() as usize).sum())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::distinct::mix;
     use crate::metrics::synthetic::{Draft, at};
     use crate::tcp::segment::HostPort;
 
@@ -527,6 +505,28 @@ mod tests {
         let ten = || (0..10).map(|n| stay([10, 0, 0, 1], 40_000 + n, 0, None)).collect();
         assert_eq!(told(ten(), 5).0[0].connections_per_second, 2.0);
         assert_eq!(told(ten(), 0).0[0].connections_per_second, 10.0);
+    }
+
+    #[test]
+    fn the_fullest_are_those_that_all_rows_tell() {
+        for near in [3.0, 5.0] {
+            let mut all = EphemeralPorts::new(PortRange::default(), MINUTE);
+            for n in 0..2_000_u32 {
+                // Some hold several ports at once, most one after the other, and some the clock makes hold none.
+                let (client, from) = (mix(n.into()) % 300, i64::from(n) / 10);
+                let until = from + (mix(u64::from(n) + 7) % 100) as i64;
+                let report = stay([10, 0, (client / 100) as u8, (client % 100) as u8], n as u16, from, Some(until));
+                all.add(&report, 1);
+            }
+            let buckets = Some(Buckets::new(at(0), at(300 * S), None));
+            let near = near / PortRange::default().ports() as f64;
+            let told = all.clone().fullest(buckets, near);
+            let rows = all.finish(buckets, false).0;
+            let first = crate::metrics::overview::fullest(&rows)[0].user;
+            let expected: Vec<_> = rows.into_iter().filter(|row| row.user == first || row.used_ratio >= near).collect();
+            assert!(!expected.is_empty());
+            assert_eq!(told, expected);
+        }
     }
 
     #[test]

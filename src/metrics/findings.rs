@@ -20,6 +20,7 @@ use concern::Concern;
 use finding::{Case, Gathered};
 pub use finding::{Finding, Severity};
 use half_open::HalfOpen;
+pub use ports::NEAR;
 
 /// The word under which packets are counted that are ICMP errors about segments.
 const ICMP_ERROR: &str = "icmp_error";

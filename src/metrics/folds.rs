@@ -1,14 +1,15 @@
 //! Everything that is told of a run beside the rows of single connections. In: each connection's report, once it is final, in the
 //! order of the tables. Out: the small tables, the headline figures, the findings, what the pictures and the page show.
 //!
-//! Up to 65,536 connections all of it is exact. Beyond that memory stays what it is, and each fold says what it rounds.
+//! What only some reports show is kept if it is asked for. Up to 65,536 connections all of it is exact. Beyond that memory stays what it is, and each fold says what it rounds.
 
 use super::buckets::{Buckets, Grid};
 use super::census::Census;
-use super::drawn::{Listed, Repeats, Stays};
+use super::drawn::Drawn;
 use super::ephemeral_ports::{EphemeralPorts, PortRange, PortUse};
-use super::findings::{Finding, Suspicions};
+use super::findings::{self, Finding, Suspicions};
 use super::listeners::{Handshakes, Listeners, Queues};
+use super::lives::Lives;
 use super::overview::{Headlines, Overview};
 use super::rows::{CensusRow, ConnectionReport, EphemeralPortRow, ListenerRow, ServiceRow, Tables};
 use super::services::Services;
@@ -26,22 +27,39 @@ pub struct Asked {
     pub port_range: PortRange,
     /// The tables over time of listeners and ports are wanted; without them they stay empty.
     pub over_time: bool,
+    /// `state_census` is wanted, as a table or as a picture.
+    pub census: bool,
+    /// Every user of ephemeral ports is wanted, not only those that findings and the summary name.
+    pub users: bool,
+    /// What pictures and the page show one by one is wanted.
+    pub drawn: bool,
+}
+
+impl Asked {
+    /// All that there is, of a run whose buckets are chosen for it, as Linux keeps TIME_WAIT and chooses ports.
+    pub const ALL: Self = Self {
+        bucket: None,
+        time_wait: Span::from_secs(60),
+        port_range: PortRange::LINUX,
+        over_time: true,
+        census: true,
+        users: true,
+        drawn: true,
+    };
 }
 
 /// All folds of a run.
 #[derive(Clone, Debug)]
 pub struct Folds {
-    bucket: Option<Span>,
-    over_time: bool,
+    asked: Asked,
     grid: Grid,
+    lives: Lives,
     listeners: Listeners,
-    census: Census,
+    census: Option<Census>,
     ports: EphemeralPorts,
     headlines: Headlines,
     suspicions: Suspicions,
-    listed: Listed,
-    repeats: Repeats,
-    stays: Stays,
+    drawn: Option<Drawn>,
     trust: Trust,
     services: Services,
 }
@@ -53,9 +71,9 @@ pub struct Told {
     pub listeners: Vec<ListenerRow>,
     /// By bucket, then listener.
     pub listener_queues: Queues,
-    /// By bucket, side and state.
-    pub state_census: Vec<CensusRow>,
-    /// By client, then listener.
+    /// By bucket, side and state; `None` if nobody asked.
+    pub state_census: Option<Vec<CensusRow>>,
+    /// By client, then listener; if nobody asked for all, only the fullest and those near the end of their ports.
     pub ephemeral_ports: Vec<EphemeralPortRow>,
     /// By bucket, then client and listener.
     pub ephemeral_port_use: PortUse,
@@ -65,12 +83,8 @@ pub struct Told {
     pub findings: Vec<Finding>,
     /// How long handshakes took.
     pub handshakes: Handshakes,
-    /// The first connections.
-    pub listed: Listed,
-    /// Repeated FINs.
-    pub repeats: Repeats,
-    /// Stays in TIME_WAIT.
-    pub stays: Stays,
+    /// What pictures and the page show one by one; `None` if nobody asked.
+    pub drawn: Option<Drawn>,
     /// How far the figures can be trusted.
     pub trust: Trust,
     /// The busiest first.
@@ -83,7 +97,7 @@ impl Told {
         tables.listener_queues = self.listener_queues.rows().collect();
         tables.ephemeral_port_use = self.ephemeral_port_use.rows().collect();
         tables.listeners = self.listeners;
-        tables.state_census = self.state_census;
+        tables.state_census = self.state_census.unwrap_or_default();
         tables.ephemeral_ports = self.ephemeral_ports;
         tables.services = self.services;
     }
@@ -93,17 +107,15 @@ impl Folds {
     /// Before the first connection.
     pub fn new(asked: Asked) -> Self {
         Self {
-            bucket: asked.bucket,
-            over_time: asked.over_time,
+            asked,
             grid: Grid::new(asked.bucket),
+            lives: Lives::default(),
             listeners: Listeners::default(),
-            census: Census::default(),
+            census: asked.census.then(Census::default),
             ports: EphemeralPorts::new(asked.port_range, asked.time_wait),
             headlines: Headlines::default(),
             suspicions: Suspicions::default(),
-            listed: Listed::default(),
-            repeats: Repeats::default(),
-            stays: Stays::default(),
+            drawn: asked.drawn.then(Drawn::default),
             trust: Trust::default(),
             services: Services::default(),
         }
@@ -112,44 +124,45 @@ impl Folds {
     /// Takes one connection, which is final and has its number. Connections come in the same order in every run of the same packets;
     /// beyond 65,536 of them some figures depend on it.
     pub fn add(&mut self, report: &ConnectionReport) {
-        let row = &report.connection;
-        let (mut first, mut last) = (row.first_ts, row.last_ts);
-        for change in &report.transitions {
-            (first, last) = (first.min(change.ts), last.max(change.ts));
-        }
+        let lives = &mut self.lives;
+        lives.walk(report);
+        let (first, last) = lives.reach();
         self.grid.see(first);
         self.grid.see(last);
         let step = self.grid.step();
-        let is_new = self.listeners.add(report, step);
-        self.census.add(report, step);
+        let is_new = self.listeners.add(report, lives, step);
+        if let Some(census) = &mut self.census {
+            census.add(report, lives, step);
+        }
         let known = self.ports.add(report, step);
         self.headlines.add(report, is_new, !known.client, step);
         self.suspicions.add(report, self.grid.reaches(), known.came_in);
-        self.listed.add(report);
-        self.repeats.add(report, step);
-        self.stays.add(report, step);
-        self.trust.add(report);
+        if let Some(drawn) = &mut self.drawn {
+            drawn.add(report, step);
+        }
+        self.trust.add(report, lives);
         self.services.add(report);
     }
 
     /// What they tell; `capture` is when it began and ended, where any packet tells.
     pub fn finish(self, capture: Option<(Timestamp, Timestamp)>) -> Told {
-        let buckets = capture.map(|(first, last)| Buckets::new(first, last, self.bucket));
-        let listeners = self.listeners.finish(buckets, self.over_time);
-        let (ephemeral_ports, ephemeral_port_use) = self.ports.finish(buckets, self.over_time);
+        let buckets = capture.map(|(first, last)| Buckets::new(first, last, self.asked.bucket));
+        let listeners = self.listeners.finish(buckets, self.asked.over_time);
+        let (ephemeral_ports, ephemeral_port_use) = match self.asked.users || self.asked.over_time {
+            true => self.ports.finish(buckets, self.asked.over_time),
+            false => (self.ports.fullest(buckets, findings::NEAR), PortUse::unwanted()),
+        };
         let end = capture.map(|(_, last)| last);
         Told {
-            state_census: buckets.map_or_else(Vec::new, |buckets| self.census.finish(buckets)),
-            overview: self.headlines.finish(listeners.spans),
+            state_census: self.census.map(|census| buckets.map_or_else(Vec::new, |buckets| census.finish(buckets))),
+            overview: self.headlines.finish(listeners.spans, self.asked.drawn),
             findings: self.suspicions.finish(&listeners.rows, listeners.concerns, &ephemeral_ports, end),
             listeners: listeners.rows,
             listener_queues: listeners.queues,
             handshakes: listeners.handshakes,
             ephemeral_ports,
             ephemeral_port_use,
-            listed: self.listed.finish(),
-            repeats: self.repeats,
-            stays: self.stays,
+            drawn: self.drawn.map(Drawn::finish),
             trust: self.trust,
             services: self.services.finish(),
         }

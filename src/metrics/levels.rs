@@ -19,6 +19,8 @@ pub struct Levels<const N: usize> {
     changes: u64,
     /// Places whose peaks nobody asks for, as bits: once anything is settled their changes go where they belong at once.
     sums: u8,
+    /// Those of them whose changes do so: all or, as long as nothing is settled, none.
+    settled: u8,
     rest: Option<Box<Rest<N>>>,
 }
 
@@ -32,8 +34,9 @@ struct Rest<const N: usize> {
     /// Everything up to here is.
     until: i64,
     step: i64,
-    /// The stretch that was used last.
+    /// The stretch that was used last, with what lies in it: after `.0`, up to `.1`.
     last: usize,
+    inside: (i64, i64),
 }
 
 /// What happened in a time, by place.
@@ -59,6 +62,9 @@ struct Happened {
 
 const NOTHING: Happened = Happened { by: 0, top: 0, top_at: i64::MIN, low: i32::MAX, came: 0 };
 
+/// No instant lies in it.
+const NOWHERE: (i64, i64) = (i64::MAX, i64::MIN);
+
 const LEAVE: u8 = 0;
 const COME: u8 = 1;
 const ASK: u8 = 2;
@@ -71,6 +77,10 @@ const FAR: i64 = 2 * REACH;
 /// At one instant the leaving comes first, then the coming, then the asking.
 const fn code(kind: u8, place: u8) -> u8 {
     kind * MOST_PLACES + place
+}
+
+const fn kind_and_place(code: u8) -> (u8, u8) {
+    (code / MOST_PLACES, code % MOST_PLACES)
 }
 
 /// Instant and code of a number in `near`.
@@ -91,7 +101,7 @@ pub struct Level {
 
 impl<const N: usize> Default for Levels<N> {
     fn default() -> Self {
-        Self { near: Vec::new(), base: 0, changes: 0, sums: 0, rest: None }
+        Self { near: Vec::new(), base: 0, changes: 0, sums: 0, settled: 0, rest: None }
     }
 }
 
@@ -103,61 +113,82 @@ impl<const N: usize> Levels<N> {
 
     /// A stay in `place` from `from` until `until`; `None` for one that lasts until the capture ends. One that ends before it
     /// begins, by a clock that went back, is empty.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, place: u8, from: Timestamp, until: Option<Timestamp>) {
+        let near = |at: Timestamp, kind| self.near(at, code(kind, place));
+        match until.and_then(|until| Some((near(from, COME)?, near(until, LEAVE)?))) {
+            Some((came, left)) if left > came && self.is_usual(place) => {
+                self.changes += 2;
+                self.near.reserve(2);
+                self.near.push(came);
+                self.near.push(left);
+            }
+            _ => self.add_unusual(place, from, until),
+        }
+    }
+
+    fn add_unusual(&mut self, place: u8, from: Timestamp, until: Option<Timestamp>) {
         if until.is_none_or(|until| until > from) {
-            self.push(from, code(COME, place));
+            self.push(from, COME, place);
             if let Some(until) = until {
-                self.push(until, code(LEAVE, place));
+                self.push(until, LEAVE, place);
             }
         }
     }
 
     /// Asks how many are in `place` at an instant.
     pub fn ask(&mut self, place: u8, at: Timestamp) {
-        self.push(at, code(ASK, place));
+        self.push(at, ASK, place);
     }
 
+    /// Whether a change of `place` waits in `near` if it is near: not the first of all, which says what is.
     #[inline]
-    fn push(&mut self, at: Timestamp, code: u8) {
+    const fn is_usual(&self, place: u8) -> bool {
+        self.changes > 0 && self.settled >> place & 1 == 0
+    }
+
+    /// The number that stands for a change in `near`.
+    #[inline]
+    fn near(&self, at: Timestamp, code: u8) -> Option<u64> {
         match at.as_nanos().checked_sub(self.base) {
-            // Nothing is settled, or far away.
-            Some(since @ 0..FAR) if self.rest.is_none() && self.changes > 0 => {
-                self.changes += 1;
-                self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code));
-            }
-            _ => self.push_unusual(at.as_nanos(), code),
+            Some(since @ 0..FAR) => Some(since.unsigned_abs() << CODE_BITS | u64::from(code)),
+            _ => None,
         }
     }
 
-    #[cold]
-    fn push_unusual(&mut self, at: i64, code: u8) {
+    fn push(&mut self, at: Timestamp, kind: u8, place: u8) {
         if self.changes == 0 {
-            self.base = at.saturating_sub(REACH);
+            self.base = at.as_nanos().saturating_sub(REACH);
         }
         self.changes += 1;
-        let only_sum = self.sums >> (code % MOST_PLACES) & 1 == 1 && code / MOST_PLACES != ASK;
-        if let Some(rest) = self.rest.as_mut().filter(|rest| only_sum && !rest.settled.is_empty()) {
-            rest.happened(at, code).add(code / MOST_PLACES);
-            return;
+        let code = code(kind, place);
+        let at_once = self.settled >> place & 1 == 1 && kind != ASK;
+        match (self.near(at, code), self.rest.as_mut()) {
+            (_, Some(rest)) if at_once => rest.happened(at.as_nanos(), place).add(kind),
+            (Some(key), _) => self.near.push(key),
+            _ => self.rest().far.push((at.as_nanos(), code)),
         }
-        match at.checked_sub(self.base) {
-            Some(since @ 0..FAR) => self.near.push(since.unsigned_abs() << CODE_BITS | u64::from(code)),
-            _ => self.rest().far.push((at, code)),
-        }
+    }
+
+    /// Remembers which places' changes need not wait.
+    fn note_settled(&mut self) {
+        let any = self.rest.as_ref().is_some_and(|rest| !rest.settled.is_empty());
+        self.settled = if any { self.sums } else { 0 };
     }
 
     fn rest(&mut self) -> &mut Rest<N> {
-        let fresh = || Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1, last: 0 });
+        let fresh = || {
+            Box::new(Rest { far: Vec::new(), settled: Vec::new(), until: i64::MIN, step: 1, last: 0, inside: NOWHERE })
+        };
         self.rest.get_or_insert_with(fresh)
     }
 
     /// Only how many are in `place` at the end of each bucket matters from now on, or matters no longer only.
-    pub const fn only_sums(&mut self, place: u8, only: bool) {
-        if only {
-            self.sums |= 1 << place;
-        } else {
-            self.sums &= !(1 << place);
+    pub fn only_sums(&mut self, place: u8, only: bool) {
+        let sums = if only { self.sums | 1 << place } else { self.sums & !(1 << place) };
+        if sums != self.sums {
+            self.sums = sums;
+            self.note_settled();
         }
     }
 
@@ -192,7 +223,7 @@ impl<const N: usize> Levels<N> {
     /// Lets everyone who came into `place`, and had no end, leave it after `span`; before anything is settled.
     pub fn leave_after(&mut self, place: u8, span: Span) {
         let leavings: Vec<_> = self.comings(place).map(|came| came.plus(span)).collect();
-        leavings.into_iter().for_each(|left| self.push(left, code(LEAVE, place)));
+        leavings.into_iter().for_each(|left| self.push(left, LEAVE, place));
     }
 
     /// Settles the oldest changes and keeps the newest `keep` of them, at most. Stretches end at multiples of `step`.
@@ -204,18 +235,21 @@ impl<const N: usize> Levels<N> {
         let (before, mut until) = (rest.until, rest.until);
         for key in near.drain(..near.len().saturating_sub(keep)) {
             let (at, code) = apart(base, key);
+            let (kind, place) = kind_and_place(code);
             if at > before {
-                rest.happened(at, code).take(at, code / MOST_PLACES);
+                rest.happened(at, place).take(at, kind);
                 until = at;
             } else {
-                rest.late(at, code);
+                rest.late(at, kind, place);
             }
         }
         rest.until = until;
         for (at, code) in std::mem::take(&mut rest.far) {
-            rest.late(at, code);
+            let (kind, place) = kind_and_place(code);
+            rest.late(at, kind, place);
         }
         self.near = near;
+        self.note_settled();
     }
 
     /// Settles everything in one stretch: how it went over time is forgotten, the peaks are not.
@@ -264,6 +298,7 @@ impl<const N: usize> Rest<N> {
     }
 
     fn merge(&mut self, end_of: impl Fn(i64) -> i64) {
+        self.inside = NOWHERE;
         self.settled.iter_mut().for_each(|stretch| stretch.end = end_of(stretch.end));
         self.settled.dedup_by(|next, kept| {
             let same = next.end == kept.end;
@@ -274,24 +309,27 @@ impl<const N: usize> Rest<N> {
         });
     }
 
-    fn happened(&mut self, at: i64, code: u8) -> &mut Happened {
-        let inside = |stretch: &Stretch<N>| at <= stretch.end && at > stretch.end.saturating_sub(self.step);
-        if !self.settled.get(self.last).is_some_and(inside) {
-            let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
-            self.last = match self.settled.binary_search_by_key(&end, |stretch| stretch.end) {
-                Ok(place) => place,
-                Err(place) => {
-                    self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
-                    place
-                }
-            };
+    #[inline]
+    fn happened(&mut self, at: i64, place: u8) -> &mut Happened {
+        if at <= self.inside.0 || at > self.inside.1 {
+            self.find(at);
         }
-        &mut self.settled[self.last].of[usize::from(code % MOST_PLACES).min(N - 1)]
+        &mut self.settled[self.last].of[usize::from(place).min(N - 1)]
     }
 
-    fn late(&mut self, at: i64, code: u8) {
-        let of = self.happened(at, code);
-        let kind = code / MOST_PLACES;
+    /// Goes to the stretch that an instant lies in.
+    #[inline(never)]
+    fn find(&mut self, at: i64) {
+        let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
+        self.last = self.settled.binary_search_by_key(&end, |stretch| stretch.end).unwrap_or_else(|place| {
+            self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
+            place
+        });
+        self.inside = (end.saturating_sub(self.step), end);
+    }
+
+    fn late(&mut self, at: i64, kind: u8, place: u8) {
+        let of = self.happened(at, place);
         if *of == NOTHING {
             of.take(at, kind);
         } else {

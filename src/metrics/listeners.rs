@@ -11,10 +11,11 @@ use super::buckets::Buckets;
 use super::findings::concern::{Concern, Concerns};
 use super::findings::finding::{Case, Gathered};
 use super::levels::{History, Levels};
+use super::lives::{Entry, Lives};
 use super::over_time::{OverTime, Rows};
 use super::registry::{MOST, Registry};
 use super::rows::{Closing, ConnectionReport, ListenerQueueRow, ListenerRow, Opening, Quantiles};
-use super::samples::{Samples, all_quantiles_of, make_room, quantiles_of};
+use super::samples::{Apart, Samples, all_quantiles_of, make_room, quantiles_of};
 use crate::tcp::segment::HostPort;
 use crate::tcp::state::{Side, State};
 use crate::time::{Span, Timestamp};
@@ -170,15 +171,15 @@ pub struct Strip {
 }
 
 impl Listeners {
-    /// Takes one connection. Where comings and goings have to be put together, stretches end at multiples of `step`. Returns whether
-    /// its listener was not known before.
-    pub fn add(&mut self, report: &ConnectionReport, step: i64) -> bool {
+    /// Takes one connection, whose lives are `lives`. Where comings and goings have to be put together, stretches end at multiples of
+    /// `step`. Returns whether its listener was not known before.
+    pub fn add(&mut self, report: &ConnectionReport, lives: &Lives, step: i64) -> bool {
         let row = &report.connection;
         let known = self.all.len();
         let place = self.all.place(row.who.server);
         if let Some(fold) = self.all.at(place) {
             let changes = fold.waiting.kept();
-            self.words += fold.add(report);
+            self.words += fold.add(report, lives);
             self.changes += fold.waiting.kept() - changes;
         }
         let mut beside = |kind, span: Option<i64>| {
@@ -266,7 +267,12 @@ impl Listeners {
     pub fn finish(self, buckets: Option<Buckets>, queues: bool) -> Told {
         let Self { all, beside, gone, .. } = self;
         let queues = if queues { Queues::default() } else { Queues::unwanted() };
-        let mut told = Told { spans: spans(&all, &beside), queues, ..Told::default() };
+        let mut told = Told { queues, ..Told::default() };
+        let parts = || all.iter().map(|(_, fold)| &fold.spans).chain([&beside]);
+        let mut apart = parts().all(Samples::is_exact).then(Apart::default);
+        if apart.is_none() {
+            told.spans = spans(all_quantiles_of(parts()));
+        }
         for (concern, beyond) in gone {
             told.concerns.entry(concern).or_default().beyond = beyond;
         }
@@ -274,7 +280,7 @@ impl Listeners {
         folds.sort_unstable_by_key(|(server, fold)| (Reverse(fold.waiting.changes()), *server));
         let mut took = Vec::with_capacity(folds.len());
         for (server, fold) in &mut folds {
-            let quantiles = fold.spans.quantiles();
+            let quantiles = apart.as_mut().map_or_else(|| fold.spans.quantiles(), |apart| apart.add(&fold.spans));
             took.push(quantiles[HANDSHAKE]);
             let collapsed = fold.waiting.is_collapsed();
             let mut waiting = std::mem::take(&mut fold.waiting);
@@ -296,7 +302,21 @@ impl Listeners {
         told.queues = told.queues.sorted();
         let named = busiest(&told.rows).into_iter().filter(|row| row.handshake.count > 0).take(NAMED);
         let named: HashSet<HostPort> = named.map(|row| row.server).collect();
-        told.handshakes = handshakes(&folds, &took, &beside, &named);
+        let is_beyond = |server| !named.contains(server);
+        let beyond = match apart {
+            Some(mut apart) => {
+                apart.add(&beside);
+                let of = folds.iter().zip(&took).map(|((server, _), took)| (took.count, is_beyond(server)));
+                let beyond = apart.of_some(HANDSHAKE, of);
+                told.spans = spans(apart.finish());
+                beyond
+            }
+            None => {
+                let beyond = folds.iter().filter(|(server, _)| is_beyond(server)).map(|(_, fold)| &fold.spans);
+                quantiles_of(beyond.chain([&beside]), HANDSHAKE)
+            }
+        };
+        told.handshakes = Handshakes { beyond_named: beyond, ..handshakes(&folds, &took, &beside) };
         told
     }
 }
@@ -308,8 +328,7 @@ pub fn busiest(listeners: &[ListenerRow]) -> Vec<&ListenerRow> {
     rows
 }
 
-fn spans(all: &Registry<HostPort, Fold>, beside: &Samples<KINDS>) -> Spans {
-    let of = all_quantiles_of(all.iter().map(|(_, fold)| &fold.spans).chain([beside]));
+fn spans(of: [Quantiles; KINDS]) -> Spans {
     Spans {
         connect: of[CONNECT],
         syn_wait: of[SYN_WAIT],
@@ -320,13 +339,8 @@ fn spans(all: &Registry<HostPort, Fold>, beside: &Samples<KINDS>) -> Spans {
     }
 }
 
-/// `took` is how long those of each of the `folds` took.
-fn handshakes(
-    folds: &[(HostPort, Fold)],
-    took: &[Quantiles],
-    beside: &Samples<KINDS>,
-    named: &HashSet<HostPort>,
-) -> Handshakes {
+/// But for those beyond the named; `took` is how long those of each of the `folds` took.
+fn handshakes(folds: &[(HostPort, Fold)], took: &[Quantiles], beside: &Samples<KINDS>) -> Handshakes {
     let mut some: Vec<_> = folds.iter().zip(took).filter(|(_, took)| took.count > 0).collect();
     some.sort_unstable_by_key(|((server, _), took)| (Reverse(took.count), *server));
     let strip = |&((server, fold), took): &(&(HostPort, Fold), &Quantiles)| Strip {
@@ -334,18 +348,17 @@ fn handshakes(
         quantiles: *took,
         spans: fold.spans.of(HANDSHAKE).collect(),
     };
-    let beyond = folds.iter().filter(|(server, _)| !named.contains(server)).map(|(_, fold)| &fold.spans);
     Handshakes {
         all: some.iter().map(|(_, took)| took.count).sum::<u64>() + beside.count(HANDSHAKE),
         listeners: some.len() as u64,
         strips: some.iter().take(DRAWN).map(strip).collect(),
-        beyond_named: quantiles_of(beyond.chain([beside]), HANDSHAKE),
+        ..Handshakes::default()
     }
 }
 
 impl Fold {
     /// Returns how many words of memory more its spans take.
-    fn add(&mut self, report: &ConnectionReport) -> usize {
+    fn add(&mut self, report: &ConnectionReport, lives: &Lives) -> usize {
         let row = &report.connection;
         // A SYN-ACK without its SYN is `midstream`, yet it shows an attempt.
         let attempt = row.opening != Opening::Midstream || row.syn_ack_packets > 0;
@@ -358,14 +371,13 @@ impl Fold {
             Opening::Aborted => self.aborted += 1,
             Opening::Unreachable | Opening::Midstream => {}
         }
-        let measured = [
+        let words = self.spans.add_all([
             (CONNECT, row.connect_ns),
             (SYN_WAIT, row.syn_wait_ns),
             (HANDSHAKE, row.handshake_ns),
             (ACCEPT_WAIT, row.accept_wait_ns),
             (CLOSE_WAITED, row.close_wait_ns[Side::Server.index()]),
-        ];
-        let words = measured.into_iter().map(|(kind, span)| span.map_or(0, |span| self.spans.add(kind, span))).sum();
+        ]);
         self.syn_retransmissions += row.syn_retransmissions;
         self.syn_ack_retransmissions += row.syn_ack_retransmissions;
         self.accept_queue_overflows += u64::from(row.accept_queue_overflow);
@@ -378,34 +390,30 @@ impl Fold {
         }
         self.waiting.only_sums(SILENT, !self.overflowed);
         self.concerns.note(report);
-        self.wait(report);
+        self.wait(report, lives.of_side(Side::Server));
         words
     }
 
-    /// Notes where the server's end of the connection waited, and how long. A change whose timestamp lies before the one before it
-    /// counts from there.
-    fn wait(&mut self, report: &ConnectionReport) {
+    /// Notes where the server's end of the connection waited, and how long.
+    fn wait(&mut self, report: &ConnectionReport, entries: &[Entry]) {
         let row = &report.connection;
         // What became of an evicted connection nobody knows, so it is counted up to its last packet.
         let evicted = (row.closing == Closing::Evicted).then_some(row.last_ts);
         // Since when it is established, and when it did more than to take note of a FIN.
         let (mut taken, mut acts) = (None, None);
-        let mut within: Option<(State, Timestamp)> = None;
-        for change in report.transitions.iter().filter(|change| change.side == Side::Server && !change.retracted) {
-            let mut now = change.ts;
-            if let Some((state, from)) = within {
-                now = now.max(from);
-                self.stay(report, state, from, Some(now));
-            }
-            within = Some((change.to_state, now));
-            match (taken, change.to_state) {
-                (None, State::Established | State::CloseWait) => taken = Some(now),
-                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(now),
+        let mut rest = entries;
+        while let [entry, later @ ..] = rest {
+            rest = later;
+            let until = later.first().map_or(evicted, |next| Some(next.at));
+            match entry.state {
+                State::SynReceived | State::CloseWait => self.stay(report, entry.state, entry.at, until),
                 _ => {}
             }
-        }
-        if let Some((state, from)) = within {
-            self.stay(report, state, from, evicted);
+            match (taken, entry.state) {
+                (None, State::Established | State::CloseWait) => taken = Some(entry.at),
+                (Some(_), state) if state != State::CloseWait && acts.is_none() => acts = Some(entry.at),
+                _ => {}
+            }
         }
         for stay in report.time_wait.iter().filter(|stay| stay.side == Side::Server) {
             self.waiting.add(TIME_WAIT, stay.entered_ts, stay.ended_ts.or(evicted));

@@ -14,6 +14,7 @@ pub mod history;
 mod keys;
 pub mod levels;
 pub mod listeners;
+pub mod lives;
 pub mod over_time;
 pub mod overview;
 pub mod phrase;

@@ -73,7 +73,8 @@ pub struct TimeWaits {
     pub stays: u64,
     /// On how many addresses.
     pub holders: u64,
-    /// By the address that held them, most first; of very many addresses those with fewest are left out.
+    /// By the address that held them, most first; of very many addresses those with fewest are left out. Where no picture is asked for,
+    /// the first alone.
     pub by_holder: Vec<(IpAddr, u64)>,
     /// Most at once, and when; assumed ends included.
     pub peak: u64,
@@ -175,16 +176,12 @@ impl Headlines {
         self.assumed_ns.get_or_insert(stay.assumed_ns);
     }
 
-    /// The figures; `spans` are those of all listeners.
-    pub fn finish(self, spans: Spans) -> Overview {
+    /// The figures; `spans` are those of all listeners. Holders of TIME_WAIT are told all or, in less time, the first alone.
+    pub fn finish(self, spans: Spans, all_holders: bool) -> Overview {
         let mut by_cause = tally(FinCause::ALL, &self.causes);
         by_cause.retain(|entry| entry.1 > 0);
         by_cause.sort_by_key(|entry| Reverse(entry.1));
-        let by_holder = self.by_holder.into_all();
-        let key = |place: usize| Some(u128::from(!by_holder[place].1) << 32 | keys::v4(by_holder[place].0)?);
-        let rank = |place: usize| (Reverse(by_holder[place].1), by_holder[place].0);
-        let order = keys::order(by_holder.len(), key, |a, b| rank(a).cmp(&rank(b)));
-        let by_holder = order.into_iter().map(|place| by_holder[place as usize]).collect();
+        let by_holder = if all_holders { by_holder(self.by_holder.into_all()) } else { first_holder(&self.by_holder) };
         let (peak, peak_ts) = self.in_time_wait.finish().peak(0);
         Overview {
             connections: self.connections,
@@ -215,6 +212,19 @@ impl Headlines {
             },
         }
     }
+}
+
+/// The address that holds most; of equal ones the least.
+fn first_holder(held: &Registry<IpAddr, u64>) -> Vec<(IpAddr, u64)> {
+    let first = held.iter().min_by_key(|&(ip, stays)| (Reverse(*stays), *ip));
+    first.map(|(ip, stays)| (*ip, *stays)).into_iter().collect()
+}
+
+fn by_holder(held: Vec<(IpAddr, u64)>) -> Vec<(IpAddr, u64)> {
+    let key = |place: usize| Some(u128::from(!held[place].1) << 32 | keys::v4(held[place].0)?);
+    let rank = |place: usize| (Reverse(held[place].1), held[place].0);
+    let order = keys::order(held.len(), key, |a, b| rank(a).cmp(&rank(b)));
+    order.into_iter().map(|place| held[place as usize]).collect()
 }
 
 impl Overview {

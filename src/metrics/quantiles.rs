@@ -2,15 +2,15 @@
 
 use super::rows::Quantiles;
 
-/// The quantiles of `spans`, which may be in any order.
+/// The quantiles of `spans`, which may be in any order and are left in another.
 ///
 /// Nearest rank: the p-th percentile of n spans is the ⌈p·n/100⌉-th smallest, so it is always one that occurred, and with
 /// few spans the high ones are the maximum.
-pub fn quantiles(mut spans: Vec<i64>) -> Quantiles {
+pub fn quantiles(spans: &mut [i64]) -> Quantiles {
     let max = spans.iter().max().copied();
     let count = spans.len() as u64;
     // What lies below a rank need not be looked at for a higher one.
-    let (mut above, mut below) = (spans.as_mut_slice(), 0);
+    let (mut above, mut below) = (spans, 0);
     let mut last = None;
     let [p50, p90, p99] = [50, 90, 99].map(|percent| {
         let rank = usize::try_from(nearest_rank_of(count, percent)).unwrap_or(usize::MAX) - 1;
@@ -40,22 +40,22 @@ mod tests {
 
     #[test]
     fn of_nothing_nothing_is_known() {
-        assert_eq!(quantiles(Vec::new()), Quantiles::default());
+        assert_eq!(quantiles(&mut []), Quantiles::default());
     }
 
     #[test]
     fn one_span_is_all_of_them() {
-        let of_one = quantiles(vec![7]);
+        let of_one = quantiles(&mut [7]);
         assert_eq!(of_one, Quantiles { count: 1, p50: Some(7), p90: Some(7), p99: Some(7), max: Some(7) });
     }
 
     #[test]
     fn the_ranks_are_rounded_up() {
-        let of_ten = quantiles((1..=10).rev().collect());
+        let of_ten = quantiles(&mut (1..=10).rev().collect::<Vec<_>>());
         assert_eq!(of_ten, Quantiles { count: 10, p50: Some(5), p90: Some(9), p99: Some(10), max: Some(10) });
-        let of_two = quantiles(vec![9, 4]);
+        let of_two = quantiles(&mut [9, 4]);
         assert_eq!((of_two.p50, of_two.p90, of_two.p99), (Some(4), Some(9), Some(9)));
-        let of_200 = quantiles((1..=200).collect());
+        let of_200 = quantiles(&mut (1..=200).collect::<Vec<_>>());
         assert_eq!(of_200, Quantiles { count: 200, p50: Some(100), p90: Some(180), p99: Some(198), max: Some(200) });
     }
 }

@@ -81,7 +81,8 @@ impl<K: Key, V: Default> Registry<K, V> {
     }
 
     fn places(&mut self) {
-        self.index = Index::default();
+        // Most often half of them were given up, and as many come again.
+        self.index = Index::for_up_to(2 * self.all.len());
         for (place, (key, _)) in self.all.iter().enumerate() {
             self.index.insert(key.hash(self.seed), place);
         }
@@ -147,6 +148,11 @@ struct Index {
 impl Index {
     const LEAST: usize = 8;
 
+    /// With room for as many.
+    fn for_up_to(places: usize) -> Self {
+        Self { slots: vec![0; (places / 3 * 4 + 4).next_power_of_two()], used: 0 }
+    }
+
     /// Of the places with this hash the one that is looked for.
     fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let mut slot = self.first(hash);
@@ -171,7 +177,8 @@ impl Index {
     /// Takes a place whose hash is not among the others with it.
     fn insert(&mut self, hash: u64, place: usize) {
         if self.used * 4 >= self.slots.len() * 3 {
-            let wide = vec![0; (2 * self.slots.len()).max(Self::LEAST)];
+            // By four: whoever grows that far grows on, and each time all of them move.
+            let wide = vec![0; (4 * self.slots.len()).max(Self::LEAST)];
             let old = std::mem::replace(&mut self.slots, wide);
             old.into_iter().filter(|&known| known != 0).for_each(|known| self.put(known));
         }
@@ -188,70 +195,6 @@ impl Index {
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
-    }
-}
-
-/// A set of numbers.
-#[derive(Clone, Debug, Default)]
-pub struct NumberSet {
-    seed: Seed,
-    /// 0 is free.
-    slots: Vec<u64>,
-    used: usize,
-    has_zero: bool,
-}
-
-impl NumberSet {
-    /// Takes a number; whether it is new.
-    pub fn insert(&mut self, number: u64) -> bool {
-        if number == 0 {
-            return !std::mem::replace(&mut self.has_zero, true);
-        }
-        if self.used * 4 >= self.slots.len() * 3 {
-            let wide = vec![0; (2 * self.slots.len()).max(Index::LEAST)];
-            let old = std::mem::replace(&mut self.slots, wide);
-            for number in old.into_iter().filter(|&number| number != 0) {
-                if let Some(slot) = self.slot(number).and_then(|slot| self.slots.get_mut(slot)) {
-                    *slot = number;
-                }
-            }
-        }
-        let slot = self.slot(number).and_then(|slot| self.slots.get_mut(slot));
-        let is_new = slot.is_some_and(|slot| std::mem::replace(slot, number) == 0);
-        self.used += usize::from(is_new);
-        is_new
-    }
-
-    /// Where the number stands or would.
-    fn slot(&self, number: u64) -> Option<usize> {
-        let mut slot = self.seed.fold(0, number) as usize & self.slots.len().wrapping_sub(1);
-        loop {
-            let known = *self.slots.get(slot)?;
-            if known == 0 || known == number {
-                return Some(slot);
-            }
-            slot = (slot + 1) & (self.slots.len() - 1);
-        }
-    }
-
-    /// Whether it has the number.
-    pub fn contains(&self, number: u64) -> bool {
-        if number == 0 { self.has_zero } else { self.slot(number).is_some_and(|slot| self.slots.get(slot) != Some(&0)) }
-    }
-
-    /// How many numbers it has.
-    pub fn len(&self) -> usize {
-        self.used + usize::from(self.has_zero)
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// All of them, in no order.
-    pub fn into_numbers(self) -> impl Iterator<Item = u64> {
-        self.slots.into_iter().filter(|&number| number != 0).chain(self.has_zero.then_some(0))
     }
 }
 
@@ -311,17 +254,6 @@ mod tests {
         fn hash(&self, seed: Seed) -> u64 {
             seed.fold(0, *self)
         }
-    }
-
-    #[test]
-    fn a_set_knows_what_it_has() {
-        let mut set = NumberSet::default();
-        assert!(!set.contains(0) && !set.contains(1) && set.is_empty());
-        assert!((0..1_000).all(|n| set.insert(n * n)) && (0..1_000).all(|n| !set.insert(n * n)));
-        assert!((0..1_000_000).all(|n: u64| set.contains(n) == (n.isqrt().pow(2) == n && n < 1_000_000)));
-        let mut all: Vec<_> = set.clone().into_numbers().collect();
-        all.sort_unstable();
-        assert_eq!((set.len(), all), (1_000, (0..1_000).map(|n| n * n).collect()));
     }
 
     #[test]

@@ -21,24 +21,43 @@ pub struct Samples<const K: usize> {
 }
 
 const KIND_BITS: u32 = 3;
+/// From here on a span and its kind do not fit into one word.
+const LONG: u64 = 1 << (u64::BITS - KIND_BITS);
 
 impl<const K: usize> Samples<K> {
     /// Takes a span of the kind, numbered from 0. Returns how many words of memory more they take now.
     #[inline]
     pub fn add(&mut self, kind: usize, span: i64) -> usize {
-        match &mut self.many {
-            Some(many) => many.get_mut(kind).map_or(0, |histogram| histogram.add(span, 1)),
-            None => match u64::try_from(span).ok().filter(|span| span.leading_zeros() >= KIND_BITS) {
-                Some(span) => {
-                    self.few.push(span << KIND_BITS | kind as u64);
-                    1
+        self.add_all([(kind, Some(span))])
+    }
+
+    /// Takes those there are of several kinds, as [`add`](Self::add) does.
+    #[inline]
+    pub fn add_all<const M: usize>(&mut self, spans: [(usize, Option<i64>); M]) -> usize {
+        let mut words = 0;
+        if let Some(many) = &mut self.many {
+            for (kind, span) in spans {
+                if let (Some(histogram), Some(span)) = (many.get_mut(kind), span) {
+                    words += histogram.add(span, 1);
                 }
-                None => {
-                    self.odd.push((kind as u8, span));
-                    2
-                }
-            },
+            }
+            return words;
         }
+        self.few.reserve(M);
+        for (kind, span) in spans {
+            match span.map(|span| (span, span as u64)) {
+                Some((_, few @ 0..LONG)) => {
+                    self.few.push(few << KIND_BITS | kind as u64);
+                    words += 1;
+                }
+                Some((odd, _)) => {
+                    self.odd.push((kind as u8, odd));
+                    words += 2;
+                }
+                None => {}
+            }
+        }
+        words
     }
 
     /// How much memory they take, in words.
@@ -99,13 +118,18 @@ impl<const K: usize> Samples<K> {
         few.chain(self.odd.iter().map(|&(kind, span)| (kind.into(), span)))
     }
 
+    /// Whether every span is still known.
+    pub const fn is_exact(&self) -> bool {
+        self.many.is_none()
+    }
+
     /// The quantiles of each kind.
     pub fn quantiles(&self) -> [Quantiles; K] {
         match &self.many {
-            Some(many) if many.iter().all(|histogram| histogram.bits == BITS) => {
+            Some(many) => {
                 std::array::from_fn(|kind| many.get(kind).map_or_else(Quantiles::default, Histogram::quantiles))
             }
-            _ => all_quantiles_of([self].into_iter()),
+            None => all_quantiles_of([self].into_iter()),
         }
     }
 
@@ -121,20 +145,64 @@ impl<const K: usize> Samples<K> {
 
 /// The quantiles of each kind in all of `parts` together.
 pub fn all_quantiles_of<'a, const K: usize>(parts: impl Iterator<Item = &'a Samples<K>> + Clone) -> [Quantiles; K] {
-    if !parts.clone().all(|part| part.many.is_none()) {
+    if !parts.clone().all(Samples::is_exact) {
         return std::array::from_fn(|kind| quantiles_of(parts.clone(), kind));
     }
-    let mut counts = [0; K];
-    parts.clone().for_each(|part| part.kept().for_each(|(kind, _)| counts[kind.min(K - 1)] += 1));
-    let mut spans = counts.map(Vec::with_capacity);
-    parts.for_each(|part| part.kept().for_each(|(kind, span)| spans[kind.min(K - 1)].push(span)));
-    spans.map(quantiles)
+    let mut apart = Apart::default();
+    parts.for_each(|part| {
+        apart.take(part);
+    });
+    apart.finish()
+}
+
+/// Spans of several [`Samples`] that are all known, taken apart by kind once for all that is asked of them.
+#[derive(Debug)]
+pub struct Apart<const K: usize>([Vec<i64>; K]);
+
+impl<const K: usize> Default for Apart<K> {
+    fn default() -> Self {
+        Self([const { Vec::new() }; K])
+    }
+}
+
+impl<const K: usize> Apart<K> {
+    /// Takes one more. Returns where its spans begin.
+    fn take(&mut self, part: &Samples<K>) -> [usize; K] {
+        let begin = self.0.each_ref().map(Vec::len);
+        part.kept().for_each(|(kind, span)| self.0[kind.min(K - 1)].push(span));
+        begin
+    }
+
+    /// Takes one more. Returns its own quantiles.
+    pub fn add(&mut self, part: &Samples<K>) -> [Quantiles; K] {
+        let begin = self.take(part);
+        let own = |kind: usize| quantiles(self.0[kind].get_mut(begin[kind]..).unwrap_or_default());
+        std::array::from_fn(own)
+    }
+
+    /// The quantiles of a kind in some of them, given of each, in order, how many it has and whether it counts; later ones do.
+    pub fn of_some(&self, kind: usize, parts: impl Iterator<Item = (u64, bool)>) -> Quantiles {
+        let mut rest = self.0.get(kind).map_or(&[][..], Vec::as_slice);
+        let mut some = Vec::with_capacity(rest.len());
+        for (count, wanted) in parts {
+            let (part, later) = rest.split_at((count as usize).min(rest.len()));
+            some.extend_from_slice(if wanted { part } else { &[] });
+            rest = later;
+        }
+        some.extend_from_slice(rest);
+        quantiles(&mut some)
+    }
+
+    /// The quantiles of each kind in all of them together.
+    pub fn finish(self) -> [Quantiles; K] {
+        self.0.map(|mut spans| quantiles(&mut spans))
+    }
 }
 
 /// The quantiles of one kind in all of `parts` together.
 pub fn quantiles_of<'a, const K: usize>(parts: impl Iterator<Item = &'a Samples<K>> + Clone, kind: usize) -> Quantiles {
-    if parts.clone().all(|part| part.many.is_none()) {
-        return quantiles(parts.flat_map(|part| part.of(kind)).map(|(span, _)| span).collect());
+    if parts.clone().all(Samples::is_exact) {
+        return quantiles(&mut parts.flat_map(|part| part.of(kind)).map(|(span, _)| span).collect::<Vec<_>>());
     }
     let mut all = Histogram::new(BITS);
     for part in parts {
@@ -180,6 +248,28 @@ struct Histogram {
     max: i64,
 }
 
+/// The power and the bin that a span lies in where a power has 2^`bits` bins.
+#[inline]
+fn place(span: i64, bits: u32) -> (u32, u64) {
+    // A negative span is no span; it counts with those that took no time.
+    let span = span.max(0).unsigned_abs();
+    // Below 2^bits every span has a bin of its own, above as many bins share a power of two.
+    let power = (64 - span.leading_zeros()).saturating_sub(bits);
+    (power, (span >> power.saturating_sub(1)) & ((1 << bits) - 1))
+}
+
+/// The middle of a bin.
+fn middle(power: u32, bin: u64, bits: u32) -> i64 {
+    let middle = match power {
+        0 => bin,
+        power => {
+            let (least, wide) = ((bin | 1 << bits) << (power - 1), 1_u64 << (power - 1));
+            least + wide / 2
+        }
+    };
+    i64::try_from(middle).unwrap_or(i64::MAX)
+}
+
 impl Histogram {
     fn new(bits: u32) -> Self {
         Self { bits, places: [0; 64], blocks: Vec::new(), count: 0, min: i64::MAX, max: i64::MIN }
@@ -198,12 +288,7 @@ impl Histogram {
 
     /// Returns how many words of memory more it takes.
     fn put(&mut self, span: i64, times: u64) -> usize {
-        // A negative span is no span; it counts with those that took no time.
-        let span = span.max(0).unsigned_abs();
-        // Below 2^bits every span has a bin of its own, above as many bins share a power of two.
-        let digits = 64 - span.leading_zeros();
-        let power = digits.saturating_sub(self.bits);
-        let bin = (span >> power.saturating_sub(1)) as usize & ((1 << self.bits) - 1);
+        let (power, bin) = place(span, self.bits);
         let Some(place) = self.places.get_mut(power as usize) else { return 0 };
         let mut more = 0;
         if *place == 0 {
@@ -212,7 +297,7 @@ impl Histogram {
             *place = self.blocks.len() as u8;
         }
         let block = self.blocks.get_mut(usize::from(*place) - 1);
-        if let Some(times_so_far) = block.and_then(|block| block.get_mut(bin)) {
+        if let Some(times_so_far) = block.and_then(|block| block.get_mut(bin as usize)) {
             *times_so_far += times;
         }
         more
@@ -224,16 +309,7 @@ impl Histogram {
         let blocks = blocks.filter_map(|(power, place)| Some((power, self.blocks.get(usize::from(place) - 1)?)));
         blocks.flat_map(move |(power, block)| {
             let bins = (0_u64..).zip(block.iter().copied()).filter(|&(_, times)| times > 0);
-            bins.map(move |(bin, times)| {
-                let middle = match power {
-                    0 => bin,
-                    power => {
-                        let (least, wide) = ((bin | 1 << self.bits) << (power - 1), 1_u64 << (power - 1));
-                        least + wide / 2
-                    }
-                };
-                (i64::try_from(middle).unwrap_or(i64::MAX).clamp(self.min, self.max), times)
-            })
+            bins.map(move |(bin, times)| (middle(power, bin, self.bits).clamp(self.min, self.max), times))
         })
     }
 
@@ -256,6 +332,11 @@ impl Histogram {
     }
 
     fn quantiles(&self) -> Quantiles {
+        // What is told is the middle of a narrow bin, however wide these are: the same as of several together.
+        let finely = |span: i64| {
+            let (power, bin) = place(span, BITS);
+            middle(power, bin, BITS).clamp(self.min, self.max)
+        };
         let ranks = [50, 90, 99].map(|percent| nearest_rank_of(self.count, percent));
         let mut found = [None; 3];
         let mut below = 0;
@@ -263,7 +344,7 @@ impl Histogram {
             below += times;
             for (rank, found) in ranks.into_iter().zip(&mut found) {
                 if below >= rank {
-                    found.get_or_insert(span);
+                    found.get_or_insert_with(|| finely(span));
                 }
             }
             if found[2].is_some() {
@@ -297,8 +378,14 @@ mod tests {
             samples.add(1, -span);
         }
         samples.add(0, i64::MAX);
-        assert_eq!(quantiles_of([&samples].into_iter(), 0), quantiles(spans().chain([i64::MAX]).collect()));
-        assert_eq!(quantiles_of([&samples].into_iter(), 1), quantiles(spans().map(|span| -span).collect()));
+        assert_eq!(
+            quantiles_of([&samples].into_iter(), 0),
+            quantiles(&mut spans().chain([i64::MAX]).collect::<Vec<_>>())
+        );
+        assert_eq!(
+            quantiles_of([&samples].into_iter(), 1),
+            quantiles(&mut spans().map(|span| -span).collect::<Vec<_>>())
+        );
         assert_eq!((samples.count(0), samples.count(1)), (40_001, 40_000));
     }
 
@@ -331,6 +418,10 @@ mod tests {
             all.add(0, span);
         }
         assert_eq!(quantiles_of([&odd, &even].into_iter(), 0), quantiles_of([&all].into_iter(), 0));
+        let mut apart = Apart::default();
+        assert_eq!([&odd, &even].map(|part| apart.add(part)), [&odd, &even].map(Samples::quantiles));
+        assert_eq!(apart.of_some(0, [(odd.count(0), false)].into_iter()), even.quantiles()[0]);
+        assert_eq!(apart.finish(), all.quantiles());
         odd.summarize(BITS);
         all.summarize(BITS);
         assert_eq!(quantiles_of([&odd, &even].into_iter(), 0), quantiles_of([&all].into_iter(), 0));

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ephemeral_ports::PortRange;
 use super::findings::{Finding, findings};
 use super::folds::{Asked, Folds, Told};
 use super::rows::*;
@@ -265,9 +264,7 @@ pub fn told(reports: &[ConnectionReport]) -> Told {
 }
 
 fn folded(reports: &[ConnectionReport], capture: Option<(Timestamp, Timestamp)>) -> Told {
-    let asked =
-        Asked { bucket: None, time_wait: Span::from_secs(60), port_range: PortRange::default(), over_time: true };
-    let mut folds = Folds::new(asked);
+    let mut folds = Folds::new(Asked::ALL);
     reports.iter().for_each(|report| folds.add(report));
     folds.finish(capture)
 }

@@ -1,9 +1,9 @@
 //! How far the figures of a run can be trusted. In: each connection's report, and what the run saw of its captures. Out: how the changes
 //! of state are known, how many handshakes were timed, and what limits which figure, in words.
 
+use super::lives::{Changes, Lives};
 use super::phrase::{many, thousands};
 use super::rows::{AnomalyKind, Closing, ConnectionReport, Opening, Summary};
-use crate::tcp::state::Evidence;
 use crate::time::Span;
 
 /// Longer than any frame of a link with the usual MTU of 1,500 bytes, its tags and headers included.
@@ -20,24 +20,6 @@ pub struct Seen {
     pub stepped_back: u64,
     /// How far the clock went back at most, against the latest stamp before.
     pub back_at_most: Span,
-}
-
-/// How the changes of state are known that stand in the lives, in the order: seen in a packet of the endpoint's own, inferred and proved by a
-/// later packet of its own, inferred, assumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Changes {
-    pub observed: u64,
-    pub confirmed: u64,
-    pub inferred: u64,
-    pub assumed: u64,
-}
-
-impl Changes {
-    /// All of them.
-    pub const fn all(self) -> u64 {
-        self.observed + self.confirmed + self.inferred + self.assumed
-    }
 }
 
 /// The fold, and what it tells: counts of connections, but for `changes` and `copies`.
@@ -66,19 +48,10 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Takes one connection.
-    pub fn add(&mut self, report: &ConnectionReport) {
+    /// Takes one connection, whose lives are `lives`.
+    pub fn add(&mut self, report: &ConnectionReport, lives: &Lives) {
         let row = &report.connection;
-        for change in &report.transitions {
-            let place = match (change.retracted, change.evidence, change.confirmed) {
-                (true, ..) => continue,
-                (_, Evidence::Observed, _) => &mut self.changes.observed,
-                (_, Evidence::Inferred, true) => &mut self.changes.confirmed,
-                (_, Evidence::Inferred, false) => &mut self.changes.inferred,
-                (_, Evidence::Assumed, _) => &mut self.changes.assumed,
-            };
-            *place += 1;
-        }
+        self.changes.take(lives.changes());
         let up = matches!(row.opening, Opening::Handshake | Opening::Simultaneous);
         let midstream = row.opening == Opening::Midstream;
         self.opened += u64::from(up);
@@ -198,7 +171,7 @@ mod tests {
     fn every_change_that_stands_is_known_in_one_way() {
         let run = run(Shape { connections: 300, ..Shape::default() });
         let mut trust = Trust::default();
-        run.reports.iter().for_each(|report| trust.add(report));
+        run.reports.iter().for_each(|report| trust.add(report, &Lives::of(report)));
         let standing = run.reports.iter().flat_map(|report| &report.transitions).filter(|change| !change.retracted);
         assert_eq!(trust.changes.all(), standing.count() as u64);
         assert!(trust.timed <= trust.opened);
@@ -211,10 +184,10 @@ mod tests {
         report.connection.opening = Opening::NoAnswer;
         report.connection.packets = [3, 0];
         let mut trust = Trust::default();
-        trust.add(&report);
+        trust.add(&report, &Lives::of(&report));
         assert_eq!(trust.one_way, 0);
         report.connection.opening = Opening::Handshake;
-        trust.add(&report);
+        trust.add(&report, &Lives::of(&report));
         assert_eq!(trust.one_way, 1);
     }
 

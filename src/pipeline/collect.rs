@@ -63,12 +63,11 @@ impl Sink for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::ephemeral_ports::PortRange;
     use crate::metrics::history::Letters;
     use crate::metrics::rows::{AnomalyKind, AnomalyRow, Closing, ConnectionRow, Opening, Tap, Waiting, Who};
     use crate::tcp::segment::{FrameId, HostPort};
     use crate::tcp::state::Side;
-    use crate::time::{Span, Timestamp};
+    use crate::time::Timestamp;
 
     fn report(ordinal: u64, anomalies: Vec<AnomalyRow>) -> ConnectionReport {
         let end = |port| HostPort::new([10, 0, 0, 1].into(), port);
@@ -117,15 +116,8 @@ mod tests {
         }
     }
 
-    const ASKED: Asked = Asked {
-        bucket: None,
-        time_wait: Span::from_secs(60),
-        port_range: PortRange::new(32_768, 60_999).unwrap(),
-        over_time: true,
-    };
-
     fn tables(reports: Vec<ConnectionReport>) -> Tables {
-        let mut kept = Kept::new(ASKED);
+        let mut kept = Kept::new(Asked::ALL);
         for (number, mut report) in (1..).zip(reports) {
             report.number(number);
             kept.write(AsTheyAre.render(&[report]).unwrap()).unwrap();

@@ -81,7 +81,7 @@ impl Bpf {
 impl Options {
     /// What they say to the folds.
     pub const fn asked(&self) -> Asked {
-        Asked { bucket: self.bucket, time_wait: self.time_wait, port_range: self.port_range, over_time: true }
+        Asked { bucket: self.bucket, time_wait: self.time_wait, port_range: self.port_range, ..Asked::ALL }
     }
 }
 

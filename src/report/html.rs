@@ -343,7 +343,8 @@ fn ephemeral_ports(out: &mut dyn Write, told: &Told) -> io::Result<()> {
 
 fn connections(out: &mut dyn Write, told: &Told) -> io::Result<()> {
     writeln!(out, "<h2>Connections</h2>")?;
-    let (listed, all) = (&told.listed.0, told.overview.connections);
+    let all = told.overview.connections;
+    let listed = told.drawn.as_ref().map_or(&[][..], |drawn| &drawn.listed.0);
     if all == 0 {
         return writeln!(out, "<p>The capture holds no TCP connection.</p>");
     }

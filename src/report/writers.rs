@@ -13,7 +13,7 @@ use super::output::{OutputDir, OutputFile, ReportError};
 use super::parquet;
 use super::pictures::{self, Picture};
 use super::{Format, csv, html, json, summary};
-use crate::metrics::folds::Told;
+use crate::metrics::folds::{Asked, Told};
 use crate::metrics::rows::{
     AnomalyRow, ConnectionReport, ConnectionRow, FinRetransmissionRow, Summary, TimeWaitRow, TransitionRow,
 };
@@ -34,6 +34,23 @@ pub struct Plan {
     /// The input has no end that is known: rows of connections are to be read as soon as they are written, so CSV and JSON files
     /// of them have their names from the first batch on.
     pub stream: bool,
+}
+
+impl Plan {
+    /// What the folds are asked for, beyond what `asked` says of the run.
+    pub fn asked(&self, asked: Asked) -> Asked {
+        let any = |formats: &[Format]| self.formats.iter().any(|format| formats.contains(format));
+        let tables = any(&[Format::Csv, Format::Parquet, Format::Json]);
+        let wants = |table| tables && self.tables.contains(&table);
+        let drawn = any(&[Format::Png, Format::Svg, Format::Html]);
+        Asked {
+            over_time: wants(Table::ListenerQueues) || wants(Table::EphemeralPortUse),
+            census: wants(Table::StateCensus) || drawn,
+            users: wants(Table::EphemeralPorts) || wants(Table::EphemeralPortUse) || drawn,
+            drawn,
+            ..asked
+        }
+    }
 }
 
 /// How rows of connections become the contents of files.
@@ -234,7 +251,9 @@ impl Writers {
     fn table(&mut self, format: Format, table: Table, told: &Told) -> Result<(), ReportError> {
         match table {
             Table::Listeners => self.rows(format, told.listeners.chunks(CHUNK).map(<[_]>::to_vec)),
-            Table::StateCensus => self.rows(format, told.state_census.chunks(CHUNK).map(<[_]>::to_vec)),
+            Table::StateCensus => {
+                self.rows(format, told.state_census.iter().flat_map(|rows| rows.chunks(CHUNK)).map(<[_]>::to_vec))
+            }
             Table::ListenerQueues => self.rows(format, chunks(told.listener_queues.rows())),
             Table::EphemeralPorts => self.rows(format, told.ephemeral_ports.chunks(CHUNK).map(<[_]>::to_vec)),
             Table::EphemeralPortUse => self.rows(format, chunks(told.ephemeral_port_use.rows())),

@@ -7,7 +7,6 @@ use super::parse::{Expectation, Expected, Line, Mark, Numbers, Script};
 use crate::conntrack::flow::{self, Flow};
 use crate::conntrack::key::FlowKey;
 use crate::conntrack::tracker::Config;
-use crate::metrics::ephemeral_ports::PortRange;
 use crate::metrics::folds::{Asked, Folds, Told};
 use crate::metrics::rows::{ConnectionReport, EphemeralPortRow, EphemeralPortUseRow, ListenerQueueRow, ListenerRow};
 use crate::metrics::time_wait::{self, Finish};
@@ -121,8 +120,7 @@ pub fn run(script: &Script, ends: Ends, numbers: Numbers) -> Result<Vec<Connecti
     if let Some(flow) = flow {
         reports.push(flow.finish(&config, Finish::Capture(script.end(numbers))));
     }
-    let asked =
-        Asked { bucket: script.bucket, time_wait: config.time_wait, port_range: PortRange::default(), over_time: true };
+    let asked = Asked { bucket: script.bucket, time_wait: config.time_wait, ..Asked::ALL };
     let mut folds = Folds::new(asked);
     reports.iter().for_each(|report| folds.add(report));
     let told = folds.finish(Some((numbers.start, script.end(numbers))));

@@ -52,7 +52,7 @@ struct Undecided {
 }
 
 /// Attempts of a listener whose SYN-ACK nobody acknowledged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Never {
     all: u64,
     /// The client sent a single SYN and then, with time to do so, nothing.
@@ -61,6 +61,13 @@ struct Never {
     /// Repeats of SYN-ACKs to those.
     syn_acks_again: u64,
     frames: Frames,
+}
+
+impl Default for Never {
+    fn default() -> Self {
+        let addresses = Distinct::one_of_many();
+        Self { all: 0, silent: 0, addresses, syn_acks_again: 0, frames: Frames::default() }
+    }
 }
 
 /// Neighbours: an IPv4 /24, an IPv6 /64.
@@ -150,9 +157,10 @@ impl HalfOpen {
             }
         }
         // A network from which anyone came in is not cut off.
+        let came_in = self.came_in.finish();
         let mut cut_off: BTreeMap<HostPort, BTreeMap<Network, (u64, Frames)>> = BTreeMap::new();
         for (&(server, network), &(attempts, frames)) in self.repeating.iter() {
-            if attempts >= ONE_WAY && !self.came_in.has(pair(server, network)) {
+            if attempts >= ONE_WAY && !came_in(pair(server, network)) {
                 cut_off.entry(server).or_default().insert(network, (attempts, frames));
             }
         }
@@ -195,7 +203,7 @@ fn pair(server: HostPort, network: Network) -> u64 {
 }
 
 fn flood(row: &ListenerRow, never: &Never) -> String {
-    let addresses = never.addresses.count();
+    let addresses = never.addresses.clone().count();
     let what = if addresses >= MANY_ADDRESSES {
         "SYN flood, or a scan with forged addresses"
     } else {
@@ -253,6 +261,7 @@ fn busy(row: &ListenerRow, never: &Never) -> String {
 mod tests {
     use super::*;
     use crate::metrics::listeners::Listeners;
+    use crate::metrics::lives::Lives;
     use crate::metrics::rows::ConnectionReport;
     use crate::metrics::synthetic::{Draft, at};
     use crate::tcp::state::{Side, State};
@@ -282,7 +291,7 @@ mod tests {
     fn told(reports: Vec<ConnectionReport>) -> Vec<(&'static str, String, u64)> {
         let (mut half_open, mut listeners) = (HalfOpen::default(), Listeners::default());
         for report in reports {
-            listeners.add(&report, 1);
+            listeners.add(&report, &Lives::of(&report), 1);
             half_open.add(&report.connection, None, false);
         }
         let mut out = Vec::new();

@@ -6,7 +6,7 @@ use crate::metrics::phrase::thousands;
 use crate::metrics::rows::EphemeralPortRow;
 
 /// From this share of its ports in TIME_WAIT at once a client is near the end of them: at twice the rate it would get there.
-const NEAR: f64 = 0.5;
+pub const NEAR: f64 = 0.5;
 /// From this share on, connect() begins to fail or to search long: other connections to the listener hold ports as well.
 const FULL: f64 = 0.9;
 

@@ -6,10 +6,12 @@ use crate::metrics::synthetic::{Draft, at};
 
 fn rows(reports: &[ConnectionReport]) -> Vec<ListenerRow> {
     let mut listeners = Listeners::default();
-    reports.iter().for_each(|report| {
-        listeners.add(report, 1);
-    });
+    reports.iter().for_each(|report| add(&mut listeners, report));
     listeners.finish(None, true).rows
+}
+
+fn add(listeners: &mut Listeners, report: &ConnectionReport) {
+    listeners.add(report, &Lives::of(report), 1);
 }
 
 #[test]
@@ -139,9 +141,9 @@ fn queues_are_told_bucket_by_bucket_and_listener_by_listener() {
         Draft::to(server).changes(Side::Server, &changes).done()
     };
     let mut listeners = Listeners::default();
-    listeners.add(&elsewhere("10.0.0.9:443", 5, 25), 1);
-    listeners.add(&elsewhere("10.0.0.9:80", 12, 14), 1);
-    listeners.add(&Draft::to("10.0.0.9:80").time_wait(Side::Server, 31, None).done(), 1);
+    add(&mut listeners, &elsewhere("10.0.0.9:443", 5, 25));
+    add(&mut listeners, &elsewhere("10.0.0.9:80", 12, 14));
+    add(&mut listeners, &Draft::to("10.0.0.9:80").time_wait(Side::Server, 31, None).done());
     let buckets = Buckets::new(at(1), at(50), Some(Span::from_nanos(10)));
     let rows: Vec<_> = listeners.finish(Some(buckets), true).queues.rows().collect();
     let short: Vec<_> = rows

@@ -6,6 +6,7 @@ use super::axis::{CountAxis, TimeAxis};
 use super::scene::{Anchor, Item, NAME, NOTE, Scene, TEXT, steps};
 use crate::metrics::folds::Told;
 use crate::metrics::phrase::{many, thousands};
+use crate::metrics::rows::CensusRow;
 use crate::report::colors::{GRID, RULE, state as color_of};
 use crate::tcp::state::{Side, State};
 use crate::time::Timestamp;
@@ -20,9 +21,9 @@ type Counts = [u64; State::ALL.len()];
 /// By their end, each with what either side counted.
 type Buckets = BTreeMap<Timestamp, [Counts; 2]>;
 
-fn buckets(told: &Told) -> Buckets {
+fn buckets(rows: &[CensusRow]) -> Buckets {
     let mut buckets = Buckets::new();
-    for row in &told.state_census {
+    for row in rows {
         let sides = buckets.entry(row.bucket_ts).or_default();
         if let Some(count) = sides[row.side.index()].get_mut(row.state as usize) {
             *count = count.saturating_add(row.connections);
@@ -33,7 +34,11 @@ fn buckets(told: &Told) -> Buckets {
 
 pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
     let mut scene = Scene::default();
-    let buckets = buckets(told);
+    let Some(rows) = &told.state_census else {
+        scene.unasked(TITLE);
+        return scene;
+    };
+    let buckets = buckets(rows);
     if buckets.is_empty() {
         scene.title(TITLE, "Client and server endpoints by RFC 9293 state");
         let why = match told.overview.connections {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::axis::{CountAxis, LogAxis, TimeAxis};
 use super::scene::{Anchor, Font, NAME, NOTE, Scene, TEXT, shorten};
-use crate::metrics::drawn::{Repeat, Repeats};
+use crate::metrics::drawn::{Drawn, Repeat, Repeats};
 use crate::metrics::folds::Told;
 use crate::metrics::overview::Fins;
 use crate::metrics::phrase::{many, thousands};
@@ -54,19 +54,23 @@ pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
         scene.nothing("No FIN was repeated in this capture.", &why);
         return scene;
     }
+    let Some(Drawn { repeats: told, .. }) = &told.drawn else {
+        scene.unasked(TITLE);
+        return scene;
+    };
     let (repeats, connections) = (many(fins.repeats, "repeat"), many(fins.connections, "connection"));
     scene.title(TITLE, &format!("{repeats} on {connections}, as they passed the tap"));
     let time = TimeAxis::new(first, last, LEFT, RIGHT);
     legend(&mut scene, fins);
-    delays(&mut scene, &time, &told.repeats.rows);
-    counts(&mut scene, &time, &told.repeats);
+    delays(&mut scene, &time, &told.rows);
+    counts(&mut scene, &time, told);
     for tick in time.ticks() {
         scene.grid((tick.at, DELAYS.0), (tick.at, DELAYS.1));
         scene.grid((tick.at, COUNTS.0), (tick.at, COUNTS.1));
         scene.text((tick.at, COUNTS.1 + 16.0), Anchor::Middle, NOTE, tick.label);
     }
     scene.text((LEFT, 680.0), Anchor::Start, NOTE, time.title());
-    listeners(&mut scene, &told.repeats);
+    listeners(&mut scene, told);
     // The grid lies under the figures, whatever was drawn first.
     scene.items.sort_by_key(|item| !matches!(item, super::scene::Item::Line { color: GRID, .. }));
     scene

@@ -97,6 +97,12 @@ impl Scene {
         self.text((600.0, 368.0), Anchor::Middle, Font { size: 13.0, ..NOTE }, why);
     }
 
+    /// A picture of what the run was not asked to keep.
+    pub fn unasked(&mut self, title: &str) {
+        self.title(title, "Not kept in this run");
+        self.nothing("What this picture shows was not kept.", "No picture was asked for when the run began.");
+    }
+
     /// A grid line.
     pub fn grid(&mut self, from: (f64, f64), to: (f64, f64)) {
         self.line(from, to, GRID, 0.5);

@@ -125,7 +125,7 @@ fn hostile_extremes_are_drawn_without_a_panic() {
     let mut told = run.told();
     for ts in [Timestamp::MIN, Timestamp::MAX] {
         let (side, state) = (Side::Client, State::TimeWait);
-        told.state_census.push(crate::metrics::rows::CensusRow {
+        told.state_census.get_or_insert_default().push(crate::metrics::rows::CensusRow {
             bucket_ts: ts,
             side,
             state,
@@ -148,13 +148,12 @@ fn a_census_of_very_many_buckets_is_thinned() {
     use crate::tcp::state::{Side, State};
     let (mut told, summary) = made_up(1);
     let first = summary.first_ts.unwrap().as_nanos();
-    told.state_census = (1..=60_000_i64)
-        .map(|n| CensusRow {
-            bucket_ts: Timestamp::from_nanos(first + n * 10_000_000),
-            side: Side::Server,
-            state: State::Established,
-            connections: (n % 7 + 1).unsigned_abs(),
-        })
-        .collect();
+    let rows = (1..=60_000_i64).map(|n| CensusRow {
+        bucket_ts: Timestamp::from_nanos(first + n * 10_000_000),
+        side: Side::Server,
+        state: State::Established,
+        connections: (n % 7 + 1).unsigned_abs(),
+    });
+    told.state_census = Some(rows.collect());
     assert!(svg(Picture::StateCensus, &told, &summary).unwrap().len() < 100_000);
 }

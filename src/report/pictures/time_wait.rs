@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::axis::{CountAxis, TimeAxis};
 use super::scene::{Anchor, Font, Item, NAME, NOTE, Scene, TEXT, shorten};
-use crate::metrics::drawn::{BARS, Bar, Stays, proved_until};
+use crate::metrics::drawn::{BARS, Bar, Drawn, Stays, proved_until};
 use crate::metrics::folds::Told;
 use crate::metrics::overview::TimeWaits;
 use crate::metrics::phrase::{many, thousands};
@@ -34,6 +34,10 @@ pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
         scene.nothing("No endpoint entered TIME_WAIT in this capture.", why);
         return scene;
     }
+    let Some(Drawn { stays, .. }) = &told.drawn else {
+        scene.unasked(TITLE);
+        return scene;
+    };
     let peak = overview.peak_ts.filter(|_| overview.stays > 1).map_or_else(String::new, |ts| {
         let clock = ts.to_string();
         format!(" · peak {} at {}", thousands(overview.peak), clock.get(11..19).unwrap_or_default())
@@ -51,11 +55,11 @@ pub fn scene(told: &Told, (first, last): (Timestamp, Timestamp)) -> Scene {
     );
     if overview.stays <= BARS as u64 {
         let rank = |ip| overview.by_holder.iter().position(|holder| holder.0 == ip);
-        let mut stays: Vec<&Bar> = told.stays.bars.iter().collect();
+        let mut stays: Vec<&Bar> = stays.bars.iter().collect();
         stays.sort_by_key(|Bar { holder, stay }| (rank(*holder), stay.entered_ts, stay.conn_id, stay.side));
         bars(&mut scene, &stays, first, last);
     } else {
-        areas(&mut scene, &told.stays, overview, first, last);
+        areas(&mut scene, stays, overview, first, last);
     }
     scene.items.sort_by_key(|item| !matches!(item, Item::Line { color: GRID, .. }));
     scene
