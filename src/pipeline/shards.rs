@@ -38,7 +38,7 @@ const QUEUE: usize = 16;
 /// Ticks whose connections may wait to be told.
 const TICKS: usize = 2;
 /// Connections that leave a table at once when the capture is over.
-const PORTION: usize = 1 << 13;
+const PORTION: usize = 1 << 10;
 
 /// What a table is told.
 enum Item {
