@@ -12,7 +12,8 @@ pub use crate::names::mark::{App, Called, TlsVersion};
 pub use crate::tcp::anomaly::AnomalyKind;
 use crate::tcp::segment::{FrameId, HostPort, Tunnel};
 use crate::tcp::state::{Evidence, Side, State};
-use crate::tcp::transition::{self, Stimulus};
+use crate::tcp::transition;
+pub use crate::tcp::transition::Stimulus;
 use crate::tcp::words::words;
 use crate::time::Timestamp;
 

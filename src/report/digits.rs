@@ -13,11 +13,11 @@ const EIGHT: u64 = 100_000_000;
 /// The eight digits of a number below [`EIGHT`], four, two and one at a time in the lanes of one word.
 #[inline]
 const fn eight(n: u64) -> u64 {
-    let fours = n / 10_000 | (n % 10_000) << 32;
-    let hundreds = (fours * 10_486 >> 20) & 0x7f_0000_007f;
-    let twos = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
-    ZEROS + (tens | (twos - tens * 10) << 8)
+    let fours = (n / 10_000) | ((n % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    ZEROS + (tens | ((twos - tens * 10) << 8))
 }
 
 /// Appends the first `len` of some bytes: a copy of a length that the compiler knows, and then what is too much goes.
@@ -122,7 +122,7 @@ impl Stamps {
         }
         let (first, others) = (nanos / EIGHT, eight(nanos % EIGHT));
         out.extend_from_slice(&self.text);
-        out.extend_from_slice(&(others << 8 | u64::from(b'0') + first).to_le_bytes());
+        out.extend_from_slice(&((others << 8) | (u64::from(b'0') + first)).to_le_bytes());
         out.extend_from_slice(&[(others >> 56) as u8, b'Z']);
     }
 

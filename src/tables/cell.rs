@@ -4,11 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::metrics::rows::{
-    ActiveCloser, AnomalyKind, App, CaptureInfo, Closing, FinCause, Opening, RepeatedBy, Tap, TimeWaitEnd, TlsVersion,
+    ActiveCloser, AnomalyKind, App, CaptureInfo, Closing, FinCause, Opening, RepeatedBy, Stimulus, Tap, TimeWaitEnd,
+    TlsVersion,
 };
 use crate::tcp::segment::FrameId;
 use crate::tcp::state::{Evidence, Side, State};
-use crate::tcp::transition::Stimulus;
 use crate::time::Timestamp;
 
 /// The type of a column.
