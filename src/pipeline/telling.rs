@@ -97,6 +97,8 @@ pub struct Telling<S: Sink> {
     workers: Vec<Worker<S::Renderer>>,
     /// Reports that were told here and taken.
     taken: Vec<Vec<ConnectionReport>>,
+    /// Pieces that were handed out or told, and not taken: in their order.
+    under_way: VecDeque<Turn<S::Renderer>>,
     numbers: Numbers,
     waiting: Vec<Portion>,
     /// Connections in `waiting`.
@@ -121,6 +123,7 @@ impl<S: Sink> Telling<S> {
             teller: Teller::new(config.clone()),
             workers,
             taken: Vec::new(),
+            under_way: VecDeque::new(),
             numbers: Numbers::default(),
             waiting: Vec::new(),
             count: 0,
@@ -201,8 +204,17 @@ impl<S: Sink> Telling<S> {
                 break;
             }
         }
+        self.take_told(0);
         if self.error.is_none() {
             self.error = self.sink.flush().err();
+        }
+    }
+
+    /// Takes what is told, in the order of the pieces; waits for it while more than `most` are under way.
+    fn take_told(&mut self, most: usize) {
+        let Self { sink, error, workers, taken, under_way, .. } = self;
+        while let Some(told) = next(workers, under_way, most) {
+            Self::take(sink, error, workers, taken, told);
         }
     }
 
@@ -212,8 +224,8 @@ impl<S: Sink> Telling<S> {
             let which = chunk.iter().map(|&(place, at, item)| (at, item, asking.number(place))).collect();
             Piece { ended: Arc::clone(ended), which }
         });
-        // Each piece goes to a worker that has room, or is told here; what was told is taken in the order of the pieces.
-        let mut under_way = VecDeque::new();
+        // Each piece goes to a worker that has room, or is told here; what was told is taken in the order of the pieces. What is still under way
+        // at the end is taken with the next ones: nobody waits between portions.
         for piece in pieces {
             let turn = match hand_out(&self.workers, piece) {
                 Ok(worker) => Turn::At(worker),
@@ -223,16 +235,13 @@ impl<S: Sink> Telling<S> {
                     Turn::Told((reports, rendered))
                 }
             };
-            under_way.push_back(turn);
-            while let Some(told) = next(&self.workers, &mut under_way, MOST_UNDER_WAY) {
+            self.under_way.push_back(turn);
+            while let Some(told) = next(&self.workers, &mut self.under_way, MOST_UNDER_WAY) {
                 Self::take(&mut self.sink, &mut self.error, &self.workers, &mut self.taken, told);
             }
             if self.error.is_some() {
                 return;
             }
-        }
-        while let Some(told) = next(&self.workers, &mut under_way, 0) {
-            Self::take(&mut self.sink, &mut self.error, &self.workers, &mut self.taken, told);
         }
     }
 
