@@ -49,8 +49,8 @@ impl Brief {
     /// first or more than 18 minutes after it, one with 64 KiB of payload.
     #[inline(always)]
     pub(super) const fn pack(&self, base: &Base) -> Option<Packed> {
-        // What is negative wraps round, and does not fit either.
-        let since = self.ts.as_nanos().wrapping_sub(base.ts.as_nanos()) as u64;
+        // What is negative becomes very large, and does not fit either.
+        let since = self.ts.since(base.ts).as_nanos() as u64;
         let frames = self.frame.since(base.frame);
         if since >> 40 | frames >> 32 != 0 || !self.fits() {
             return None;
@@ -287,6 +287,14 @@ mod tests {
             let fits = Packed::pack(&Base::of(&seg), Direction::Up, &seg).is_some();
             prop_assert_eq!(fits, seg.payload_len < 1 << 16 && seg.ip_len - seg.payload_len < 1 << 8);
         }
+    }
+
+    #[test]
+    fn a_clock_that_went_round_from_the_end_of_time_does_not_fit() {
+        let at = |nanos| Segment { ts: Timestamp::from_nanos(nanos), ..Packed::default().unpack(&Base::default()) };
+        let base = Base::of(&at(i64::MAX - 5));
+        assert!(Packed::pack(&base, Direction::Up, &at(i64::MAX)).is_some());
+        assert!(Packed::pack(&base, Direction::Up, &at(i64::MIN + 5)).is_none());
     }
 
     #[test]
