@@ -30,6 +30,20 @@ pub struct Body {
     pub(super) since_high: u8,
 }
 
+impl Body {
+    /// Which way it went.
+    #[inline]
+    pub const fn direction(&self) -> Direction {
+        if self.rest & DOWN == 0 { Direction::Up } else { Direction::Down }
+    }
+
+    /// The control bits.
+    #[inline]
+    pub const fn flags(&self) -> Flags {
+        Flags::from_bits(self.flags)
+    }
+}
+
 /// Above the control bits.
 pub(super) const HAS_TIMESTAMPS: u8 = 0x40;
 pub(super) const HAS_ID: u8 = 0x80;
@@ -177,13 +191,13 @@ impl Brief {
     /// Which way it went.
     #[inline]
     pub const fn direction(&self) -> Direction {
-        if self.body.rest & DOWN == 0 { Direction::Up } else { Direction::Down }
+        self.body.direction()
     }
 
     /// The control bits.
     #[inline]
     pub const fn flags(&self) -> Flags {
-        Flags::from_bits(self.body.flags)
+        self.body.flags()
     }
 
     /// SEG.SEQ.

@@ -75,7 +75,7 @@ impl Packed {
     /// Which way it went.
     #[inline]
     pub const fn direction(&self) -> Direction {
-        if self.body.rest & DOWN == 0 { Direction::Up } else { Direction::Down }
+        self.body.direction()
     }
 
     /// Did it go the same way as `other`?
@@ -87,7 +87,7 @@ impl Packed {
     /// Its control bits.
     #[inline]
     pub const fn flags(&self) -> Flags {
-        Flags::from_bits(self.body.flags)
+        self.body.flags()
     }
 
     /// SEG.SEQ.

@@ -27,49 +27,13 @@ pub struct Draft(ConnectionReport);
 impl Draft {
     pub fn to(server: &str) -> Self {
         let client = if server.starts_with('[') { "[2001:db8::1]:40000" } else { "10.0.0.1:40000" };
-        Self(ConnectionReport {
-            ordinal: 0,
-            waiting: Waiting::default(),
-            connection: ConnectionRow {
-                conn_id: 0,
-                who: Who { client: end(client), server: end(server), role_known: true, vlan: None, tunnel: None },
-                first_ts: at(0),
-                last_ts: at(0),
-                first_frame: FrameId::new(0, 1),
-                last_frame: FrameId::new(0, 1),
-                packets: [0; 2],
-                wire_bytes: [0; 2],
-                capture_copies: [0; 2],
-                payload_bytes: [0; 2],
-                opening: Opening::Handshake,
-                syn_packets: 1,
-                syn_ack_packets: 0,
-                connect_ns: None,
-                syn_to_syn_ack_ns: None,
-                syn_ack_to_ack_ns: None,
-                handshake_ns: None,
-                tap: Tap::Unknown,
-                closing: Closing::Open,
-                active_closer: None,
-                states: [None; 2],
-                fin_retransmissions: [0; 2],
-                close_wait_ns: [None; 2],
-                retransmissions: [0; 2],
-                history: Letters::default(),
-                conn_state: "OTH",
-                syn_retransmissions: 0,
-                syn_ack_retransmissions: 0,
-                accept_queue_overflow: false,
-                syn_wait_ns: None,
-                accept_wait_ns: None,
-                called: Called::default(),
-                split: false,
-            },
-            transitions: Vec::new(),
-            fin_retransmissions: Vec::new(),
-            time_wait: Vec::new(),
-            anomalies: Vec::new(),
-        })
+        let mut report = ConnectionReport::blank();
+        let row = &mut report.connection;
+        row.who = Who { client: end(client), server: end(server), role_known: true, vlan: None, tunnel: None };
+        (row.first_ts, row.last_ts) = (at(0), at(0));
+        (row.first_frame, row.last_frame) = (FrameId::new(0, 1), FrameId::new(0, 1));
+        (row.opening, row.syn_packets) = (Opening::Handshake, 1);
+        Self(report)
     }
 
     pub fn from(mut self, client: HostPort) -> Self {

@@ -63,57 +63,19 @@ impl Sink for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::history::Letters;
-    use crate::metrics::rows::{AnomalyKind, AnomalyRow, Closing, ConnectionRow, Opening, Tap, Waiting, Who};
+    use crate::metrics::rows::{AnomalyKind, AnomalyRow, Who};
     use crate::tcp::segment::{FrameId, HostPort};
     use crate::tcp::state::Side;
     use crate::time::Timestamp;
 
     fn report(ordinal: u64, anomalies: Vec<AnomalyRow>) -> ConnectionReport {
         let end = |port| HostPort::new([10, 0, 0, 1].into(), port);
-        ConnectionReport {
-            ordinal,
-            waiting: Waiting::default(),
-            connection: ConnectionRow {
-                conn_id: 0,
-                who: Who { client: end(1), server: end(2), role_known: true, vlan: None, tunnel: None },
-                first_ts: Timestamp::from_nanos(0),
-                last_ts: Timestamp::from_nanos(0),
-                first_frame: FrameId::new(0, ordinal + 1),
-                last_frame: FrameId::new(0, ordinal + 1),
-                packets: [1, 0],
-                wire_bytes: [40, 0],
-                capture_copies: [0, 0],
-                payload_bytes: [0, 0],
-                opening: Opening::NoAnswer,
-                syn_packets: 1,
-                syn_ack_packets: 0,
-                connect_ns: None,
-                syn_to_syn_ack_ns: None,
-                syn_ack_to_ack_ns: None,
-                handshake_ns: None,
-                tap: Tap::Unknown,
-                closing: Closing::Open,
-                active_closer: None,
-                states: [None, None],
-                fin_retransmissions: [0, 0],
-                close_wait_ns: [None, None],
-                retransmissions: [0, 0],
-                history: Letters::default(),
-                conn_state: "S0",
-                syn_retransmissions: 0,
-                syn_ack_retransmissions: 0,
-                accept_queue_overflow: false,
-                syn_wait_ns: None,
-                accept_wait_ns: None,
-                called: crate::metrics::rows::Called::default(),
-                split: false,
-            },
-            transitions: Vec::new(),
-            fin_retransmissions: Vec::new(),
-            time_wait: Vec::new(),
-            anomalies,
-        }
+        let mut report = ConnectionReport { ordinal, anomalies, ..ConnectionReport::blank() };
+        let who = Who { client: end(1), server: end(2), role_known: true, vlan: None, tunnel: None };
+        let frame = FrameId::new(0, ordinal + 1);
+        let row = &mut report.connection;
+        (row.who, row.first_frame, row.last_frame) = (who, frame, frame);
+        report
     }
 
     fn tables(reports: Vec<ConnectionReport>) -> Tables {
