@@ -2,9 +2,8 @@
 
 use super::anomaly::{Anomalies, AnomalyKind};
 use super::endpoint::{Copy, Endpoint};
-use super::life::{Life, Proof};
+use super::life::{Life, Proof, Step};
 use super::log::{Crossing, Note};
-use super::reach::{Arrived, arrived};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -190,6 +189,7 @@ impl Connection {
             return self.recorded_again(side, seg, copy);
         }
         self.late = self.end(side).overtaken(seg);
+        let (may_repeat, may_wait) = (self.may_repeat_unseen(side, seg), self.fin_may_wait(side));
         if self.challenged == Some(side) {
             self.challenged = None;
             let says_nothing_new = self.end(side).snd_nxt() == Some(seg.seq) && self.end(side).rcv_nxt == Some(seg.ack);
@@ -210,7 +210,7 @@ impl Connection {
             } else if seg.flags.is_syn_ack() {
                 self.feed_syn_ack(side, seg)
             } else {
-                self.feed_ordinary(side, seg)
+                self.feed_ordinary(side, seg, may_repeat || may_wait)
             }
         };
         let end = self.end_mut(side);
@@ -223,7 +223,7 @@ impl Connection {
             end.window_closed |= seg.window == 0 && !seg.flags.has_all(Flags::SYN);
             let peers = self.end(self.peer(side)).timestamps;
             self.end_mut(side).timestamps.take(seg, &peers);
-            self.prove(side, seg);
+            self.prove(side, seg, may_repeat, may_wait);
         }
         self.end_mut(side).count(seg);
         outcome
@@ -247,8 +247,8 @@ impl Connection {
         self.quiet = [false; 2];
     }
 
-    /// Everything without SYN and RST.
-    fn feed_ordinary(&mut self, side: Side, seg: &Segment) -> Outcome {
+    /// Everything without SYN and RST. `may_be_older`: if it is a FIN, that may be older than it looks.
+    fn feed_ordinary(&mut self, side: Side, seg: &Segment, may_be_older: bool) -> Outcome {
         let peer = self.peer(side);
         let fin = seg.flags.has_all(Flags::FIN);
         let Some(rejected) = self.believable(side, seg) else { return Outcome::default() };
@@ -263,6 +263,7 @@ impl Connection {
             self.end_mut(side).fin_ts.get_or_insert(seg.ts);
         }
         note.repeat = outcome.repeat;
+        note.may_precede = fin && may_be_older && self.life.last_step(side).is_some_and(Step::is_doubtful_close_wait);
         if outcome.repeat && self.end(side).fin_end == Some(seg.end()) && !self.late {
             self.disprove(side, seg.ts, &[Stimulus::RcvAckOfFin], Crossing::ActsLater);
             if !self.end(side).fin_acked {
@@ -457,27 +458,23 @@ impl Connection {
         }
     }
 
-    /// What this segment proves of its own sender's past.
-    pub(super) fn prove(&mut self, side: Side, seg: &Segment) {
+    /// What this segment proves of its own sender's past. `may_repeat`: it is a FIN that may repeat one which died before the tap;
+    /// `may_wait`: a FIN may wait behind data.
+    pub(super) fn prove(&mut self, side: Side, seg: &Segment, may_repeat: bool, may_wait: bool) {
         if self.life.unconfirmed(side) {
             let (own, peer) = (self.end(side), self.end(self.peer(side)));
             let has_data = seg.payload_len > 0 || seg.flags.has_all(Flags::FIN);
             let takes_data = seg.acknowledges().is_some_and(|ack| own.takes_data(ack));
             let synchronized =
                 !seg.flags.has_all(Flags::SYN) && (has_data && !stimulus::fast_open(own, peer) || takes_data);
-            // A FIN that does not answer the peer's at once may repeat one that died before the tap. Once it has sent its FIN, nothing shows any
-            // more what it had not sent when the peer's came.
-            let peers_fin = || self.log.iter().rfind(|note| note.to == side && note.is_fin());
-            let at_once = || peers_fin().is_some_and(|fin| arrived(own.nearest, seg.ts.since(fin.ts)) != Arrived::Yes);
-            let unseen = own.ahead.is_some_and(|(seq, _)| seq == seg.end());
-            let first = !unseen
-                && match seg.flags.has_all(Flags::FIN) {
-                    true => own.is_next(seg) || at_once(),
-                    false => own.fin_end.is_none(),
-                };
+            // Once it has sent its FIN, nothing shows any more what it had not sent when the peer's came.
+            let first = match seg.flags.has_all(Flags::FIN) {
+                true => !may_repeat,
+                false => own.fin_end.is_none() && own.ahead.is_none_or(|(seq, _)| seq != seg.end()),
+            };
             // Data may be all that a FIN is waiting for, unless it was written just now.
             let written_now = seg.payload_len == 0 || own.had_its_ack(seg.ts);
-            let queue_empty = own.snd_una.is_none_or(|una| una == seg.seq) && written_now;
+            let queue_empty = own.snd_una.is_none_or(|una| una == seg.seq) && written_now && !may_wait;
             let idle = queue_empty && !peer.window_closed && first;
             let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.nearest };
             self.life.confirm(&self.log, side, proof);

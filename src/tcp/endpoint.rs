@@ -454,6 +454,15 @@ impl Endpoint {
         }
     }
 
+    /// Had the last acknowledgement of new data come before what passed at `ts`? Where data has been lost, so may this have been, so it must have had
+    /// time to arrive.
+    pub fn was_done_before(&self, ts: Timestamp) -> bool {
+        match self.repeated_ts {
+            Some(_) => self.had_its_ack(ts),
+            None => self.snd_una_ts.is_some_and(|acked| acked < ts),
+        }
+    }
+
     /// The endpoint answered its part of the handshake within `span`.
     pub fn reached_within(&mut self, span: Span) {
         if span.as_nanos() >= 0 && self.reach.is_none_or(|reach| span < reach) {

@@ -2,10 +2,11 @@
 //! In: a segment that contradicts or proves a belief. Out: the notes' marks, and both lives told again.
 
 use super::anomaly::AnomalyKind;
+use super::bounds::INITIAL_WINDOW;
 use super::connection::{Connection, Reset};
 use super::life::Step;
 use super::log::{Acted, Crossing, Note, only};
-use super::reach::{Arrived, SLOW_ANSWER, arrived};
+use super::reach::{Arrived, SLOW_ANSWER, SOONEST_REPEAT, arrived};
 use super::segment::{Flags, Segment};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -377,6 +378,34 @@ impl Connection {
             only.after = index;
         }
         self.retell();
+    }
+
+    /// May `side`'s FIN repeat one that died before the tap? Not if nothing was sent between its last packet and this, if no timer can have run out
+    /// since, or if it answers the peer's first FIN at once. A copy of a FIN that passed shows nothing of what came before it.
+    pub(super) fn may_repeat_unseen(&self, side: Side, seg: &Segment) -> bool {
+        if !seg.flags.has_all(Flags::FIN) {
+            return false;
+        }
+        let own = self.end(side);
+        let quiet = own.last_sent.is_some_and(|last| seg.ts.since(last) < SOONEST_REPEAT) && own.had_its_ack(seg.ts);
+        let answers =
+            || self.first_fin_to(side).is_some_and(|fin| arrived(own.nearest, seg.ts.since(fin)) == Arrived::No);
+        own.fin_end.is_some()
+            || own.ahead.is_some_and(|(seq, _)| seq == seg.end())
+            || !(quiet || own.is_next(seg) || answers())
+    }
+
+    /// May a FIN of `side` wait for the congestion window or its peer's, until the very packet comes that carries the peer's? After a loss the window
+    /// may be a single segment. Not if all its data had been acknowledged before, so that nothing held the FIN back any more.
+    pub(super) fn fin_may_wait(&self, side: Side) -> bool {
+        let (own, peer) = (self.end(side), self.end(self.peer(side)));
+        let held = own.repeated || own.flight >= INITIAL_WINDOW || peer.window_closed;
+        held && !self.first_fin_to(side).is_some_and(|fin| own.was_done_before(fin))
+    }
+
+    /// When the first FIN passed towards `side`.
+    fn first_fin_to(&self, side: Side) -> Option<Timestamp> {
+        self.log.iter().find(|note| note.to == side && note.is_fin()).map(|note| note.ts)
     }
 
     /// `side` closes after it acknowledged exactly one number that the tap never saw, and nothing came from there since: that may well have

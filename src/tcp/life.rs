@@ -44,6 +44,11 @@ impl Step {
         transition::slack(self.stimulus, self.to)
     }
 
+    /// Is it into CLOSE_WAIT, and did nothing of the endpoint's own prove it yet?
+    pub fn is_doubtful_close_wait(&self) -> bool {
+        self.to == State::CloseWait && self.confirmed.is_none()
+    }
+
     /// The same change by the same packet?
     fn is_change(&self, other: &Self) -> bool {
         (self.note, self.stimulus, self.from, self.to) == (other.note, other.stimulus, other.from, other.to)
@@ -164,8 +169,10 @@ impl Life {
         if note.sent {
             for stimulus in note.snd.sent() {
                 // A late capture does not show whether the peer's FIN had come before.
-                let first = stimulus == Stimulus::SndFin && self.state[note.side.index()].is_none();
-                let evidence = if note.unseen || first { Evidence::Inferred } else { Evidence::Observed };
+                let state = self.state[note.side.index()];
+                let first = stimulus == Stimulus::SndFin && state.is_none();
+                let doubtful = note.may_precede && state == Some(State::CloseWait);
+                let evidence = if note.unseen || doubtful || first { Evidence::Inferred } else { Evidence::Observed };
                 self.step(note.side, stimulus, evidence, note, index);
             }
         }
@@ -210,6 +217,7 @@ impl Life {
             // Mid-stream the change itself lies before the capture.
             _ if from.is_none() && note.side == side => (None, Some(note.ts)),
             Evidence::Observed => (note.known_ts, Some(note.ts)),
+            Evidence::Inferred if note.side == side && !note.unseen => (None, Some(note.ts)),
             _ if note.unseen => (None, Some(note.ts).filter(|_| stimulus != Stimulus::RcvAckOfFin)),
             Evidence::Inferred | Evidence::Assumed => {
                 let doubts = &mut self.doubts[side.index()];
@@ -264,6 +272,8 @@ impl Life {
             }
             let acked = step.note.and_then(|note| log.get(note)).and_then(|note| note.proof);
             let proved = match step.stimulus {
+                // No acknowledgement tells out of which state it sent.
+                Stimulus::SndFin => false,
                 Stimulus::RcvSyn => ack.is_some(),
                 Stimulus::RcvAckOfSyn if synchronized => true,
                 // Out of SYN_RECEIVED (simultaneous open) its own SYN,ACK acknowledges as much without proving anything.

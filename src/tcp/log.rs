@@ -60,6 +60,8 @@ pub struct Note {
     pub rcv: Stimuli,
     /// It repeats a SYN, SYN-ACK or FIN of the same sequence number.
     pub repeat: bool,
+    /// A FIN that passed after the peer's, but may have been sent before, or waited since, when nothing shows that the peer's had come first.
+    pub may_precede: bool,
     /// Its alleged sender really sent it.
     pub sent: bool,
     /// Did it act on the receiver?
@@ -116,6 +118,7 @@ impl Note {
             snd: Stimuli::NONE,
             rcv: Stimuli::NONE,
             repeat: false,
+            may_precede: false,
             sent: true,
             acted: Acted::Believed,
             after: index,

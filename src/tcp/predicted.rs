@@ -59,6 +59,7 @@ impl Connection {
     /// Takes a segment that [`Connection::is_predicted`] promised.
     pub(super) fn feed_predicted(&mut self, side: Side, seg: &Segment) -> Outcome {
         self.latest = Some(seg.ts);
+        let may_wait = self.life.unconfirmed(side) && self.fin_may_wait(side);
         let [client, server] = &mut self.ends;
         let (own, peer) = if side == Side::Client { (client, server) } else { (server, client) };
         if let Some(copy) = own.copy_of_recent(seg) {
@@ -89,7 +90,7 @@ impl Connection {
         own.spoke = true;
         own.window_closed |= seg.window == 0;
         own.timestamps.take(seg, &peer.timestamps);
-        self.prove(side, seg);
+        self.prove(side, seg, false, may_wait);
         self.end_mut(side).count(seg);
         Outcome { new_bytes, ..Outcome::default() }
     }

@@ -4,6 +4,9 @@ use crate::time::Span;
 
 /// An endpoint may take this long to answer beyond the round trip.
 pub const SLOW_ANSWER: Span = Span::from_millis(1);
+/// No timer repeats a FIN sooner that is all its sender has under way: Linux adds this to the two round trips of a loss probe (`tcp_rto_min`), BSD to
+/// its least timeout (`rexmit_slop`).
+pub const SOONEST_REPEAT: Span = Span::from_millis(200);
 /// Where no round trip has been measured, what passed longer ago than this is taken to have arrived. Satellites are no farther.
 const UNKNOWN_REACH: Span = Span::from_secs(3);
 

@@ -12,7 +12,7 @@ mod path;
 pub use end::End;
 pub use path::{Change, EVER, NEVER, Path};
 
-use super::reach::SLOW_ANSWER;
+use super::bounds::INITIAL_WINDOW;
 use super::segment::{Flags, FrameId};
 use super::seq::SeqNum;
 use super::state::{Side, State};
@@ -284,6 +284,11 @@ impl Usual {
         if peer.has_closed() && !ack.is_at_or_after(peer.fin_end) && (fin || own.has_got(seg.at() - peer.fin_at)) {
             return false;
         }
+        let may_wait = own.flight >= INITIAL_WINDOW && !(peer.has_closed() && own.una_at < peer.fin_at);
+        // A FIN that may be older than it looks, with nothing of its sender's before to show that it had got the peer's first.
+        if fin && peer.has_closed() && own.unproved && (may_wait || own.may_repeat_unseen(peer, seg)) {
+            return false;
+        }
         let left_after = if fin { own.fin_left_after(peer, seg) } else { EVER };
         if let Some((value, echo)) = seg.stamps() {
             if let Some(received) = peer.sent_up_to(ack) {
@@ -298,7 +303,6 @@ impl Usual {
         peer.acked(ack, seg);
         let has_data = u16::from(seg.payload() > 0);
         own.flight = if own.una == own.nxt { has_data } else { own.flight.saturating_add(has_data) };
-        let is_next = fin && own.is_next(seg);
         own.sent(seg);
         if takes_numbers {
             own.bytes += u64::from(seg.payload());
@@ -309,20 +313,20 @@ impl Usual {
         }
         own.bare = !takes_numbers;
         if fin || peer.fin_acked || own.unproved {
-            self.take_meaning(side, seg, left_after, is_next);
+            self.take_meaning(side, seg, left_after, may_wait);
         }
         true
     }
 
-    /// What a segment that is not plain says of both ends. `is_next`: nothing was sent between the sender's last packet and it.
-    fn take_meaning(&mut self, side: Side, seg: &impl Counted, left_after: i64, is_next: bool) {
+    /// What a segment that is not plain says of both ends. `may_wait`: a FIN of its sender may have waited behind data until now.
+    fn take_meaning(&mut self, side: Side, seg: &impl Counted, left_after: i64, may_wait: bool) {
         if seg.flags().bits() & FIN != 0 {
             self.take_fin(side, seg, left_after);
         } else if self.ends[side.peer().index()].fin_acked {
             self.take_ack_of_fin(side, seg);
         }
         if self.ends[side.index()].unproved {
-            self.prove(side, seg, is_next);
+            self.prove(side, seg, may_wait);
         }
     }
 
@@ -395,7 +399,7 @@ impl Usual {
     }
 
     /// What this segment proves of its own sender's past.
-    fn prove(&mut self, side: Side, seg: &impl Counted, is_next: bool) {
+    fn prove(&mut self, side: Side, seg: &impl Counted, may_wait: bool) {
         let proof = self.proof;
         let (own, peer) = both(&mut self.ends, side);
         let fin = seg.flags().bits() & FIN != 0;
@@ -405,12 +409,9 @@ impl Usual {
             let proved = match step.to {
                 State::Established => seg.payload() > 0 || fin || seg.ack().is_after(own.syn_ack_acked),
                 State::CloseWait if acks_fin => {
-                    // A FIN that does not answer the peer's at once may repeat one that died before the tap.
-                    let soon = seg.at() - peer.fin_at <= own.nearest + SLOW_ANSWER.as_nanos() + own.nearest / 2;
-                    let first = !fin || is_next || soon;
                     // Data may be all that a FIN is waiting for, unless it was written just now.
                     let written_now = seg.payload() == 0 || own.had_its_ack(seg.at());
-                    let idle = own.una == seg.seq() && written_now && first;
+                    let idle = own.una == seg.seq() && written_now && !may_wait;
                     if !idle {
                         step.latest = step.latest.min(seg.at());
                     }

@@ -8,7 +8,7 @@ use crate::tcp::bounds::{
     BESIDE_THE_TAP, CLOSE_TAKES, INITIAL_WINDOW, IT_TAKES, ON_THE_HOST, OWNER_TAKES, SOFTIRQ_TAKES,
 };
 use crate::tcp::endpoint::{ADVANCES, LEAVES_AT_ONCE, OVERTAKEN_IDS};
-use crate::tcp::reach::SLOW_ANSWER;
+use crate::tcp::reach::{SLOW_ANSWER, SOONEST_REPEAT};
 use crate::tcp::seq::SeqNum;
 
 /// One end; instants and spans are nanoseconds, the former since the connection's first segment. What no segment has told yet is 0, and not
@@ -53,7 +53,8 @@ pub struct End {
     pub nearest_twice: bool,
     /// Its timestamps.
     pub clock: Clock,
-    una_at: i64,
+    /// When that was acknowledged first.
+    pub una_at: i64,
     /// TSval of the segment that acknowledged it.
     una_value: Option<u32>,
     /// The ends of what it sent last, and when they passed, newest first.
@@ -192,6 +193,13 @@ impl End {
     #[inline]
     pub fn is_next(&self, seg: &impl Counted) -> bool {
         seg.id() != 0 && self.last_id != 0 && self.last_id.wrapping_add(1) == seg.id()
+    }
+
+    /// Its FIN, after the one of `peer`: may it repeat one that died before the tap?
+    pub fn may_repeat_unseen(&self, peer: &Self, seg: &impl Counted) -> bool {
+        let quiet = seg.at() - self.last_sent < SOONEST_REPEAT.as_nanos() && self.had_its_ack(seg.at());
+        let answers = || seg.at() - peer.fin_at <= self.nearest + SLOW_ANSWER.as_nanos() + self.nearest / 2;
+        !(quiet || self.is_next(seg) || answers())
     }
 
     /// Did the last acknowledgement of what it sent certainly arrive before `at`?
