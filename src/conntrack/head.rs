@@ -121,6 +121,13 @@ impl Head {
         !(self.is(unusual) || flags.has_any(Flags::SYN) || closes || self.count() == MOST_PACKED)
     }
 
+    /// Is a segment with these control bits judged at once, as part of a flow that is not packed any more?
+    #[inline]
+    pub const fn is_judged(&self, flags: Flags) -> bool {
+        self.place & (Self::UNPACKED | Self::SPLIT) == Self::UNPACKED
+            && !flags.has_any(Flags::SYN.or(Flags::FIN).or(Flags::RST))
+    }
+
     /// A flow has this place.
     pub const fn is_taken(&self) -> bool {
         self.is(Self::TAKEN)

@@ -30,6 +30,8 @@ pub use super::config::Config;
 
 /// Segments whose flows are fetched at once, so that the waits for memory overlap.
 pub const FETCHED: usize = 16;
+/// So many flows and all that is known of them stay in a cache of a core's own.
+const FEW: usize = 64;
 /// What an unpacked flow takes, with all that hangs on it, about.
 const UNPACKED_BYTES: usize = 5_000;
 /// What a flow with marks takes beside that, about.
@@ -127,14 +129,15 @@ impl Tracker {
     /// Begins to load what some segments will need, step by step, so that the waits for memory overlap.
     #[inline(always)]
     fn fetch_for(&self, some: &[Brief], wanted: &mut [Wanted; FETCHED]) {
+        let wanted = &mut wanted[..some.len()];
         for (wanted, brief) in wanted.iter_mut().zip(some) {
             *wanted = Wanted { hash: brief.key.hash(&self.seeds), guess: None };
-            prefetch(self.index.home(wanted.hash));
         }
-        if some.len() == 1 {
+        // Nothing to overlap, or all of it in a cache anyway.
+        if some.len() == 1 || self.heads.len() <= FEW {
             return;
         }
-        let wanted = &mut wanted[..some.len()];
+        wanted.iter().for_each(|wanted| prefetch(self.index.home(wanted.hash)));
         for wanted in &mut *wanted {
             wanted.guess = self.index.find(wanted.hash, |_| true);
             if let Some(number) = wanted.guess {
@@ -160,7 +163,10 @@ impl Tracker {
         let guessed = wanted.guess.filter(|&number| is_it(number));
         match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
             Some(number) => {
-                if !(self.heads.get(number).takes(brief.flags()) && self.append(number, brief)) {
+                let head = self.heads.get(number);
+                if head.is_judged(brief.flags()) {
+                    self.feed_unpacked(number, brief);
+                } else if !(head.takes(brief.flags()) && self.append(number, brief)) {
                     self.feed_unusual(number, brief, wanted.hash);
                 }
             }
@@ -271,7 +277,7 @@ impl Tracker {
     fn read(&mut self, number: u32) -> Option<u16> {
         let Self { heads, chunks, scratch, .. } = self;
         scratch.clear();
-        copy(heads.get(number), chunks, true, scratch)
+        copy(heads.get(number), chunks, After::Kept, scratch)
     }
 
     /// Begins to load some flows, chunk by chunk: each waits for the one before it, but not for the other flows'.
@@ -301,7 +307,7 @@ impl Tracker {
         }
         let Self { heads, chunks, scratch, .. } = self;
         scratch.clear();
-        let vlan = copy(heads.get(number), chunks, false, scratch);
+        let vlan = copy(heads.get(number), chunks, After::Free, scratch);
         let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0);
         self.tunnels.remove(&number);
         let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
@@ -410,9 +416,20 @@ impl Tracker {
     }
 }
 
-/// Adds the packed segments of a flow to `to`, in order, and frees their places if they are not `kept`; returns the VLAN.
+/// What becomes of a flow's chunks once they are read.
+#[derive(Clone, Copy)]
+enum After {
+    /// They stay the flow's.
+    Kept,
+    /// Another flow's segments may stand there.
+    Free,
+    /// No more segments come: their memory is free.
+    GivenUp,
+}
+
+/// Adds the packed segments of a flow to `to`, in order; returns the VLAN.
 #[inline(always)]
-fn copy(head: &Head, chunks: &mut Slab<Chunk>, kept: bool, to: &mut Vec<Packed>) -> Option<u16> {
+fn copy(head: &Head, chunks: &mut Slab<Chunk>, after: After, to: &mut Vec<Packed>) -> Option<u16> {
     let (from, count) = (to.len(), head.count());
     to.resize(from + count, Packed::default());
     let (mut at, mut vlan) = (head.last, 0);
@@ -423,8 +440,10 @@ fn copy(head: &Head, chunks: &mut Slab<Chunk>, kept: bool, to: &mut Vec<Packed>)
         }
         vlan = chunk.vlan;
         let prev = chunk.prev;
-        if !kept {
-            chunks.free(at);
+        match after {
+            After::Kept => {}
+            After::Free => chunks.free(at),
+            After::GivenUp => chunks.give_up(at),
         }
         at = prev;
     }

@@ -430,20 +430,24 @@ impl Connection {
 
     /// Counts the payload and moves SND.NXT; gives a proof to notes that waited for the sender's next number.
     pub(super) fn take_bytes(&mut self, side: Side, seg: &Segment) -> u64 {
-        let end = &mut self.ends[side.index()];
-        let moved = end.advance(seg.seq, seg.end(), seg.ts);
-        if moved {
-            for note in self.log.iter_mut().rev().take_while(|note| note.side != side || note.proof.is_none()) {
-                if note.side == side {
-                    note.proof = Some(seg.end());
-                }
-            }
+        if self.end_mut(side).advance(seg.seq, seg.end(), seg.ts) {
+            self.give_proof(side, seg.end());
         }
         if seg.payload_len == 0 {
             return 0;
         }
+        let end = self.end_mut(side);
         let start = end.position(seg.payload_seq()).0;
         end.sent.insert(start, start + u64::from(seg.payload_len))
+    }
+
+    /// Notes of `side` that waited for its next number are proved by the acknowledgement of `end`.
+    pub(super) fn give_proof(&mut self, side: Side, end: SeqNum) {
+        for note in self.log.iter_mut().rev().take_while(|note| note.side != side || note.proof.is_none()) {
+            if note.side == side {
+                note.proof = Some(end);
+            }
+        }
     }
 
     /// Too many notes for a sound connection: no more are kept, and what they taught stands.

@@ -210,10 +210,21 @@ impl Endpoint {
                 return copy;
             }
         }
-        self.newest = (self.newest + 1) % FINGERPRINTS as u8;
-        let newest = usize::from(self.newest) % FINGERPRINTS;
-        (self.recent[newest], self.recent_ts[newest]) = (print, seg.ts);
+        self.remember(print, seg.ts);
         None
+    }
+
+    /// Remembers a packet of which it is known that it is no copy.
+    #[inline]
+    pub fn remember_new(&mut self, seg: &Segment) {
+        self.remember(fingerprint(seg).0, seg.ts);
+    }
+
+    #[inline]
+    const fn remember(&mut self, print: u64, ts: Timestamp) {
+        self.newest = (self.newest + 1) % FINGERPRINTS as u8;
+        let newest = self.newest as usize % FINGERPRINTS;
+        (self.recent[newest], self.recent_ts[newest]) = (print, ts);
     }
 
     /// Before when it cannot have made `seg`, its FIN, for the first time, by its own clock. `None` if an earlier copy may have died before the
@@ -294,13 +305,15 @@ impl Endpoint {
         true
     }
 
-    /// It sent `seg`, no SYN, which begins at SND.NXT.
+    /// It sent `seg`, no SYN and no FIN, which begins at SND.NXT, and nothing beyond that before. Returns how many bytes that are.
     #[inline]
-    pub fn append(&mut self, seg: &Segment) {
-        if let Some((_, StreamPos(next))) = self.snd_nxt {
-            self.sent.insert(next, next.saturating_add(seg.payload_len.into()));
-        }
-        self.advance(seg.seq, seg.end(), seg.ts);
+    pub fn append(&mut self, seg: &Segment) -> u64 {
+        let Some((_, StreamPos(next))) = self.snd_nxt else { return 0 };
+        let after = next.saturating_add(seg.payload_len.into());
+        self.snd_nxt = Some((seg.end(), StreamPos(after)));
+        let [first, second, third, _] = self.advances;
+        self.advances = [Some((seg.end(), seg.ts)), first, second, third];
+        self.sent.insert(next, after)
     }
 
     /// The SYN came again with another ISS: SND.NXT begins anew.
@@ -329,7 +342,11 @@ impl Endpoint {
     /// When the packet passed that first brought the peer to `ack`: whoever acknowledges it sent that later.
     #[inline]
     pub fn sent_up_to(&self, ack: SeqNum) -> Option<Timestamp> {
-        self.advances.iter().flatten().find(|(end, _)| ack.is_at_or_after(*end)).map(|&(_, ts)| ts)
+        // Nearly always all of it.
+        match self.advances[0] {
+            Some((end, ts)) if ack.is_at_or_after(end) => Some(ts),
+            _ => self.advances.iter().flatten().find(|(end, _)| ack.is_at_or_after(*end)).map(|&(_, ts)| ts),
+        }
     }
 
     /// Could it not have sent `seg` to `receiver`, whose window ends long before? Its timestamp can show that it did, and that the tap

@@ -79,6 +79,8 @@ pub struct Life {
     retracted: Vec<(Side, Step)>,
     /// When the first doubtful note passed that could have caused what has not happened yet.
     doubts: [Vec<(Stimulus, Timestamp)>; 2],
+    /// A step of that side waits for its proof.
+    unproved: [bool; 2],
     deferred: bool,
 }
 
@@ -91,13 +93,14 @@ impl Life {
             steps: [Vec::new(), Vec::new()],
             retracted: Vec::new(),
             doubts: [Vec::new(), Vec::new()],
+            unproved: [false; 2],
             deferred: false,
         }
     }
 
     /// Begins anew, in the same memory.
     pub fn renew(&mut self, start: [Option<State>; 2]) {
-        (self.start, self.state, self.deferred) = (start, start, false);
+        (self.start, self.state, self.unproved, self.deferred) = (start, start, [false; 2], false);
         self.steps.iter_mut().for_each(Vec::clear);
         self.doubts.iter_mut().for_each(Vec::clear);
         self.retracted.clear();
@@ -161,6 +164,7 @@ impl Life {
                     self.retracted.push((side, old.clone()));
                 }
             }
+            self.look_for_unproved(side);
         }
     }
 
@@ -227,6 +231,7 @@ impl Life {
             }
         };
         self.state[side.index()] = Some(rule.to);
+        self.unproved[side.index()] |= evidence != Evidence::Observed;
         let steps = &mut self.steps[side.index()];
         let not_before = steps.last().map_or(note.ts, |step| step.ts);
         steps.push(Step {
@@ -304,6 +309,7 @@ impl Life {
                 step.latest = Some(ts.plus(step.slack()));
             }
         }
+        self.look_for_unproved(side);
     }
 
     /// A packet of `side`'s own, seen at `ts`, that it sends only from where it is believed to be.
@@ -311,11 +317,16 @@ impl Life {
         if let Some(step) = self.steps[side.index()].last_mut().filter(|step| step.evidence == Evidence::Inferred) {
             step.confirmed.get_or_insert(ts);
         }
+        self.look_for_unproved(side);
     }
 
     /// Is there a step of `side` that waits for its proof?
     pub fn unconfirmed(&self, side: Side) -> bool {
-        self.steps[side.index()].iter().any(|step| step.confirmed.is_none())
+        self.unproved[side.index()]
+    }
+
+    fn look_for_unproved(&mut self, side: Side) {
+        self.unproved[side.index()] = self.steps(side).iter().any(|step| step.confirmed.is_none());
     }
 
     /// Adds a step that no note tells: a timer that ran out, or the next incarnation.
@@ -323,6 +334,7 @@ impl Life {
         let from = self.state[side.index()];
         let Some(rule) = transition::next(from, stimulus) else { return };
         self.state[side.index()] = Some(rule.to);
+        self.unproved[side.index()] = true;
         let steps = &mut self.steps[side.index()];
         let not_before = steps.last().map_or(ts, |step| step.ts);
         steps.push(Step {
@@ -356,7 +368,7 @@ impl Life {
     /// Forgets everything about `side`: it never had a life (a refused or unanswered SYN leaves a listener where it was).
     pub fn erase(&mut self, side: Side) {
         self.steps[side.index()].clear();
-        self.state[side.index()] = None;
+        (self.state[side.index()], self.unproved[side.index()]) = (None, false);
         self.retracted.retain(|(whose, _)| *whose != side);
     }
 

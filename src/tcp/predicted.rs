@@ -59,10 +59,12 @@ impl Connection {
     /// Takes a segment that [`Connection::is_predicted`] promised.
     pub(super) fn feed_predicted(&mut self, side: Side, seg: &Segment) -> Outcome {
         self.latest = Some(seg.ts);
-        let may_wait = self.life.unconfirmed(side) && self.fin_may_wait(side);
         let [client, server] = &mut self.ends;
         let (own, peer) = if side == Side::Client { (client, server) } else { (server, client) };
-        if let Some(copy) = own.copy_of_recent(seg) {
+        // What begins at SND.NXT and goes on from there never passed before.
+        if seg.payload_len > 0 {
+            own.remember_new(seg);
+        } else if let Some(copy) = own.copy_of_recent(seg) {
             return self.recorded_again(side, seg, copy);
         }
         self.late = false;
@@ -82,16 +84,21 @@ impl Connection {
         let own = self.end_mut(side);
         let has_data = u16::from(seg.payload_len > 0);
         own.flight = if own.snd_una == own.snd_nxt() { has_data } else { own.flight.saturating_add(has_data) };
-        let new_bytes = if seg.payload_len > 0 { self.take_bytes(side, seg) } else { 0 };
+        let new_bytes = if seg.payload_len > 0 { self.append(side, seg) } else { 0 };
         let [client, server] = &mut self.ends;
         let (own, peer) = if side == Side::Client { (client, server) } else { (server, client) };
-        (own.last_seen, own.last_sent) = (Some(seg.ts), Some(seg.ts));
-        own.window = seg.window;
+        own.sent_a_packet(seg, peer);
         own.spoke = true;
         own.window_closed |= seg.window == 0;
-        own.timestamps.take(seg, &peer.timestamps);
-        self.prove(side, seg, false, may_wait);
+        // Only CLOSE_WAIT asks what a FIN may be waiting for.
+        self.prove(side, seg, false, false);
         self.end_mut(side).count(seg);
         Outcome { new_bytes, ..Outcome::default() }
+    }
+
+    /// Counts data that begin at SND.NXT, moves that, and gives a proof to notes that waited for the sender's next number.
+    fn append(&mut self, side: Side, seg: &Segment) -> u64 {
+        self.give_proof(side, seg.end());
+        self.end_mut(side).append(seg)
     }
 }
