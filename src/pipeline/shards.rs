@@ -3,11 +3,10 @@
 //!
 //! ```text
 //! one thread     reader, table, telling
-//! two, three     reader, table ─▶ telling, which one or two help
-//! four and more  reader ─▶ tables (half of the rest) ─▶ telling, which as many help as there are left, and one
+//! two and more   reader ─▶ tables (half of the rest, one at least) ─▶ telling, which the others help, and one
 //! ```
 //!
-//! There is one thread more than asked for: whoever tells mostly waits while the reader reads, and the reader is done when most is told.
+//! There are one or two threads more than asked for: whoever tells mostly waits while the reader reads, and the reader is done when most is told.
 
 use std::io;
 use std::mem;
@@ -40,17 +39,36 @@ const TICKS: usize = 2;
 /// Connections that leave a table at once when the capture is over.
 const PORTION: usize = 1 << 10;
 
-/// What a table is told.
-enum Item {
-    Segment(Brief),
-    /// Of the segment before it.
-    Mark(Mark),
-    Undelivered(Undelivered),
+/// Segments, as the decoder writes them, and what the payloads of some of them told.
+struct Batch {
+    segments: Box<[Brief; BATCH]>,
+    filled: usize,
+    marks: Vec<Mark>,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { segments: Box::new([Brief::default(); BATCH]), filled: 0, marks: Vec::new() }
+    }
+
+    /// Where the next segment is to be written. A batch is passed on when it is full, so there is a place.
+    #[inline]
+    fn place(&mut self) -> &mut Brief {
+        &mut self.segments[self.filled % BATCH]
+    }
+
+    /// The tracker takes all of it; empty, it serves again.
+    fn feed(&mut self, tracker: &mut Tracker) {
+        tracker.feed_marked(&self.segments[..self.filled], &self.marks);
+        self.filled = 0;
+        self.marks.clear();
+    }
 }
 
 /// What a thread with a table is sent.
 enum Work {
-    Batch(Vec<Item>),
+    Batch(Batch),
+    Undelivered(Undelivered),
     Tick(Tick),
     End(Timestamp),
 }
@@ -76,36 +94,27 @@ enum Left {
 
 /// The connection table in one or several parts, and the telling.
 pub struct Shards<S: Sink> {
-    /// The next segments for whoever comes in front, so many of them, and what their payloads told.
-    batch: Box<[Brief; OWN_BATCH]>,
-    filled: usize,
-    marks: Vec<Mark>,
-    front: Front,
-    back: Back<S>,
+    /// The next segments for whoever comes in front, and when they are enough.
+    batch: Batch,
+    enough: usize,
+    whose: Whose<S>,
 }
 
-enum Front {
-    Here(Box<Tracker>),
-    Threads(Vec<Shard>),
-}
-
-enum Back<S: Sink> {
-    Here(Box<Telling<S>>),
-    /// `to` is there while the table is the caller's own.
-    Thread {
-        to: Option<SyncSender<Left>>,
-        failed: Arc<AtomicBool>,
-        thread: JoinHandle<Option<Told<S>>>,
-    },
+/// Who has the tables, and who tells.
+enum Whose<S: Sink> {
+    /// The caller.
+    Own { tracker: Box<Tracker>, telling: Box<Telling<S>> },
+    /// Threads.
+    Threads { shards: Vec<Shard>, failed: Arc<AtomicBool>, telling: JoinHandle<Option<Told<S>>> },
 }
 
 /// What came of the run: the sink, or why it refused to go on; and how many connections were given up.
 type Told<S> = (Result<S, Error>, u64);
 
 struct Shard {
-    filling: Vec<Item>,
+    filling: Batch,
     full: SyncSender<Work>,
-    empty: Receiver<Vec<Item>>,
+    empty: Receiver<Batch>,
     thread: JoinHandle<()>,
 }
 
@@ -117,7 +126,7 @@ impl<S: Sink + 'static> Shards<S> {
     /// When the system gives no thread.
     pub fn start(threads: NonZeroUsize, config: &Config, sink: S, stream: bool) -> io::Result<Self> {
         let threads = threads.get();
-        let tables = if threads < 4 { 1 } else { (threads - 2) / 2 };
+        let tables = (threads.saturating_sub(2) / 2).max(1);
         // The caps are the run's: each table has its part of them.
         let whole = config;
         let config = Config {
@@ -125,79 +134,60 @@ impl<S: Sink + 'static> Shards<S> {
             max_bytes: config.max_bytes.div_ceil(tables),
             ..config.clone()
         };
-        let here = || Front::Here(Box::new(Tracker::new(config.clone())));
-        let batch = Box::new([Brief::default(); OWN_BATCH]);
+        let batch = Batch::new();
         if threads == 1 {
-            let telling = Telling::start(sink, whole, 0, stream)?;
-            return Ok(Self {
-                batch,
-                filled: 0,
-                marks: Vec::new(),
-                front: here(),
-                back: Back::Here(Box::new(telling)),
-            });
+            let telling = Box::new(Telling::start(sink, whole, 0, stream)?);
+            let whose = Whose::Own { tracker: Box::new(Tracker::new(config)), telling };
+            return Ok(Self { batch, enough: OWN_BATCH, whose });
         }
-        let own = threads < 4;
-        let helpers = if own { threads - 1 } else { threads - 1 - tables };
+        let helpers = (threads - 1).saturating_sub(tables).max(1);
         let telling = Telling::start(sink, whole, helpers, stream)?;
         let failed = Arc::new(AtomicBool::new(false));
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..tables).map(|_| sync_channel(TICKS)).unzip();
         let noted = Arc::clone(&failed);
-        let thread = thread::Builder::new().name("rows".into()).spawn(move || tell(telling, receivers, &noted))?;
-        let mut senders = senders.into_iter();
-        let (front, to) = if own {
-            (here(), senders.next())
-        } else {
-            let shards = senders.enumerate().map(|(number, left)| Shard::start(number, config.clone(), left));
-            (Front::Threads(shards.collect::<io::Result<_>>()?), None)
-        };
-        Ok(Self { batch, filled: 0, marks: Vec::new(), front, back: Back::Thread { to, failed, thread } })
+        let telling = thread::Builder::new().name("rows".into()).spawn(move || tell(telling, receivers, &noted))?;
+        let shards = senders.into_iter().enumerate().map(|(number, left)| Shard::start(number, config.clone(), left));
+        let shards = shards.collect::<io::Result<_>>()?;
+        Ok(Self { batch, enough: BATCH, whose: Whose::Threads { shards, failed, telling } })
     }
 
     /// Where the next segment is to be written as it is decoded; then [`Shards::keep`].
     #[inline]
     pub fn place(&mut self) -> &mut Brief {
-        // It is passed on when it is full, so there is always a place.
-        &mut self.batch[self.filled % OWN_BATCH]
+        self.batch.place()
     }
 
     /// Takes the segment that was written, in the order of the capture, with what its payload told.
     #[inline]
     pub fn keep(&mut self, mark: Option<Mark>) {
-        self.filled += 1;
-        self.marks.extend(mark);
-        if self.filled == OWN_BATCH {
+        self.batch.filled += 1;
+        self.batch.marks.extend(mark);
+        if self.batch.filled == self.enough {
             self.pass_on();
         }
     }
 
     #[inline(never)]
     fn pass_on(&mut self) {
-        let batch = &self.batch[..self.filled];
-        match &mut self.front {
-            Front::Here(tracker) => {
-                tracker.feed_marked(batch, &self.marks);
-                self.marks.clear();
-            }
-            Front::Threads(shards) => {
-                let mut marks = self.marks.drain(..).peekable();
-                for brief in batch {
-                    let mark = marks.next_if(|mark| mark.ordinal == brief.ordinal);
-                    route(shards, brief.key.flow_hash(), Item::Segment(*brief), mark);
-                }
-            }
+        match &mut self.whose {
+            Whose::Own { tracker, .. } => self.batch.feed(tracker),
+            Whose::Threads { shards, .. } => match &mut shards[..] {
+                [only] => only.take(&mut self.batch),
+                all => spread(all, &mut self.batch),
+            },
         }
-        self.filled = 0;
     }
 
     /// Takes an ICMP error about a segment; it goes where the segment's flow is.
     #[inline(never)]
     pub fn undelivered(&mut self, icmp: &Undelivered) {
         self.pass_on();
-        match &mut self.front {
-            Front::Here(tracker) => tracker.undelivered(icmp),
-            Front::Threads(shards) => {
-                route(shards, FlowKey::new(icmp.src, icmp.dst).0.flow_hash(), Item::Undelivered(*icmp), None)
+        match &mut self.whose {
+            Whose::Own { tracker, .. } => tracker.undelivered(icmp),
+            Whose::Threads { shards, .. } => {
+                let shard = of(shards, FlowKey::new(icmp.src, icmp.dst).0.flow_hash());
+                shard.hand_over();
+                shard.send(Work::Undelivered(*icmp));
             }
         }
     }
@@ -205,39 +195,26 @@ impl<S: Sink + 'static> Shards<S> {
     /// Lets what has ended leave the tables. Returns whether there is any use in going on: not if the sink has refused something.
     pub fn tick(&mut self, tick: Tick) -> bool {
         self.pass_on();
-        match &mut self.front {
-            Front::Here(tracker) => {
-                let ended = ended(tracker, tick);
-                match &mut self.back {
-                    Back::Here(telling) => telling.tick([ended]),
-                    Back::Thread { to, .. } => {
-                        if let Some(to) = to {
-                            // Only a thread that has panicked does not take it; that shows when it is waited for.
-                            let _ = to.send(Left::Tick(ended));
-                        }
-                    }
-                }
+        match &mut self.whose {
+            Whose::Own { tracker, telling } => {
+                telling.tick([ended(tracker, tick)]);
+                !telling.failed()
             }
-            Front::Threads(shards) => {
+            Whose::Threads { shards, failed, telling } => {
                 for shard in shards {
                     shard.hand_over();
                     shard.send(Work::Tick(tick));
                 }
+                !failed.load(Ordering::Relaxed) && !telling.is_finished()
             }
-        }
-        match &self.back {
-            Back::Here(telling) => !telling.failed(),
-            Back::Thread { failed, thread, .. } => !failed.load(Ordering::Relaxed) && !thread.is_finished(),
         }
     }
 
     /// Ends the run with nothing. When this returns, the sink is gone.
     pub fn abandon(self) {
-        let Self { batch: _, filled: _, marks: _, front, back } = self;
-        drop(front);
-        if let Back::Thread { to, thread, .. } = back {
-            drop(to);
-            drop(join(thread));
+        if let Whose::Threads { shards, telling, .. } = self.whose {
+            drop(shards);
+            drop(join(telling));
         }
     }
 
@@ -248,52 +225,52 @@ impl<S: Sink + 'static> Shards<S> {
     /// Why the sink refused something.
     pub fn finish(mut self, end: Timestamp) -> Result<(S, u64), Error> {
         self.pass_on();
-        let (told, evictions) = match (self.front, self.back) {
-            (Front::Here(mut tracker), Back::Here(telling)) => {
+        let (told, evictions) = match self.whose {
+            Whose::Own { mut tracker, telling } => {
                 let (open, last, evictions) = (tracker.close(), tracker.take(), tracker.evictions());
                 let rest: Rest = Box::new(rest(*tracker, open, end));
                 (telling.finish([last], vec![rest]), evictions)
             }
-            (Front::Here(tracker), Back::Thread { to, thread, .. }) => {
-                if let Some(to) = to {
-                    leave(*tracker, end, &to);
-                }
-                told(join(thread))
-            }
-            (Front::Threads(mut shards), Back::Thread { thread, .. }) => {
+            Whose::Threads { mut shards, telling, .. } => {
                 for shard in &mut shards {
                     shard.hand_over();
                     shard.send(Work::End(end));
                 }
                 shards.into_iter().for_each(|shard| join(shard.thread));
-                told(join(thread))
+                // There is nothing only where a thread with a table has ended before its time.
+                join(telling)
+                    .unwrap_or_else(|| (Err(Error::Thread(io::Error::other("a thread with connections has ended"))), 0))
             }
-            (Front::Threads(_), Back::Here(telling)) => (telling.finish([], Vec::new()), 0),
         };
         told.map(|sink| (sink, evictions))
     }
-}
-
-/// There is nothing only where a thread with a table has ended before its time.
-fn told<S: Sink>(told: Option<Told<S>>) -> Told<S> {
-    told.unwrap_or_else(|| (Err(Error::Thread(io::Error::other("a thread with connections has ended"))), 0))
 }
 
 fn join<T>(thread: JoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
-/// A segment and its mark go together: the table looks for each mark's segment in the same batch.
-fn route(shards: &mut [Shard], hash: u64, item: Item, mark: Option<Mark>) {
+/// Whose the flows of this hash are. There is one shard at least.
+fn of(shards: &mut [Shard], hash: u64) -> &mut Shard {
     // The remainder is below the number of shards, which fits a usize.
-    let index = (hash % shards.len().max(1) as u64) as usize;
-    if let Some(shard) = shards.get_mut(index) {
-        shard.filling.push(item);
-        shard.filling.extend(mark.map(Item::Mark));
-        if shard.filling.len() >= BATCH {
+    let index = (hash % shards.len() as u64) as usize;
+    &mut shards[index]
+}
+
+/// Each segment goes to the shard of its flow, and its mark with it: the table looks for each mark's segment in the same batch.
+fn spread(shards: &mut [Shard], batch: &mut Batch) {
+    let mut marks = batch.marks.drain(..).peekable();
+    for brief in &batch.segments[..batch.filled] {
+        let shard = of(shards, brief.key.flow_hash());
+        *shard.filling.place() = *brief;
+        shard.filling.filled += 1;
+        shard.filling.marks.extend(marks.next_if(|mark| mark.ordinal == brief.ordinal));
+        if shard.filling.filled == BATCH {
             shard.hand_over();
         }
     }
+    drop(marks);
+    batch.filled = 0;
 }
 
 fn ended(tracker: &mut Tracker, tick: Tick) -> Ended {
@@ -331,16 +308,29 @@ impl Shard {
         let thread = thread::Builder::new()
             .name(format!("shard {number}"))
             .spawn(move || work(Tracker::new(config), &inbox, &outbox, &left))?;
-        Ok(Self { filling: Vec::with_capacity(BATCH), full, empty, thread })
+        Ok(Self { filling: Batch::new(), full, empty, thread })
     }
 
-    /// Sends what has gathered and goes on with a batch that came back empty, so that nothing is allocated in the long run.
+    /// Sends what has gathered.
     fn hand_over(&mut self) {
-        let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
-        let batch = mem::replace(&mut self.filling, next);
-        if !batch.is_empty() {
-            self.send(Work::Batch(batch));
+        if self.filling.filled > 0 {
+            let next = self.next();
+            let full = mem::replace(&mut self.filling, next);
+            self.send(Work::Batch(full));
         }
+    }
+
+    /// Sends a batch as it is, and leaves an empty one.
+    fn take(&mut self, batch: &mut Batch) {
+        if batch.filled > 0 {
+            let full = mem::replace(batch, self.next());
+            self.send(Work::Batch(full));
+        }
+    }
+
+    /// One that came back empty, so that nothing is allocated in the long run.
+    fn next(&self) -> Batch {
+        self.empty.try_recv().unwrap_or_else(|_| Batch::new())
     }
 
     fn send(&mut self, work: Work) {
@@ -350,29 +340,15 @@ impl Shard {
 }
 
 /// One table's thread: batches until the end.
-fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Vec<Item>>, left: &SyncSender<Left>) {
-    let (mut segments, mut marks) = (Vec::with_capacity(BATCH), Vec::new());
+fn work(mut tracker: Tracker, inbox: &Receiver<Work>, outbox: &Sender<Batch>, left: &SyncSender<Left>) {
     while let Ok(work) = inbox.recv() {
         match work {
             Work::Batch(mut batch) => {
-                for item in batch.drain(..) {
-                    match item {
-                        Item::Segment(brief) => segments.push(brief),
-                        Item::Mark(mark) => marks.push(mark),
-                        Item::Undelivered(icmp) => {
-                            tracker.feed_marked(&segments, &marks);
-                            segments.clear();
-                            marks.clear();
-                            tracker.undelivered(&icmp);
-                        }
-                    }
-                }
-                tracker.feed_marked(&segments, &marks);
-                segments.clear();
-                marks.clear();
+                batch.feed(&mut tracker);
                 // The reader may be gone already; then nobody needs the batch.
                 let _ = outbox.send(batch);
             }
+            Work::Undelivered(icmp) => tracker.undelivered(&icmp),
             Work::Tick(tick) => {
                 if left.send(Left::Tick(ended(&mut tracker, tick))).is_err() {
                     return;
