@@ -115,7 +115,11 @@ class Bench:
         """tcptrace and tshark, where installed, on a capture that they finish; one round for them, which are slow."""
         packets = min(self.asked.packets, OTHERS_PACKETS)
         capture = self.store.make("short", packets)
-        own = [(f"{finwait.name}, CSV of connections", finwait.command(capture, "connections")) for finwait in self.finwaits]
+        own = [
+            (f"{finwait.name}, CSV of connections{how}", finwait.command(capture, "connections", threads))
+            for finwait in self.finwaits
+            for how, threads in (("", None), (", 1 thread", 1))
+        ]
         others = programs.others(capture)
         best = self.rounds([("floor, one lookup at a time", self.tools.floor(capture)), *own])
         best |= self.rounds(others, 1)

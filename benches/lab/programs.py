@@ -23,6 +23,7 @@ WORKS = [
     ("CSV of four tables", "four", None),
     ("CSV of four tables, 1 thread", "four", 1),
     ("CSV of all tables", "all", None),
+    ("CSV of all tables, 1 thread", "all", 1),
 ]
 TABLES = {
     "none": ["--format", "csv", "--tables", "none"],

@@ -8,20 +8,18 @@ const BLOCK: usize = 1 << 9;
 /// Values by number. A number is given to another value once its own was taken out.
 #[derive(Debug)]
 pub struct Slab<T> {
-    blocks: Vec<Box<[T]>>,
+    blocks: Vec<Box<[T; BLOCK]>>,
     /// Places that were ever used.
     used: usize,
     /// Numbers whose values were taken out.
     free: Vec<u32>,
     len: usize,
-    /// How many places of each block are in use; known from the first [`Slab::give_up`] on.
-    in_use: Vec<u32>,
 }
 
 impl<T: Default> Slab<T> {
     /// An empty one.
     pub const fn new() -> Self {
-        Self { blocks: Vec::new(), used: 0, free: Vec::new(), len: 0, in_use: Vec::new() }
+        Self { blocks: Vec::new(), used: 0, free: Vec::new(), len: 0 }
     }
 
     /// Values held.
@@ -50,7 +48,9 @@ impl<T: Default> Slab<T> {
 
     fn append(&mut self) -> u32 {
         if self.used == self.blocks.len() * BLOCK {
-            self.blocks.push((0..BLOCK).map(|_| T::default()).collect());
+            let block: Vec<T> = (0..BLOCK).map(|_| T::default()).collect();
+            // A block has as many places as it was just given.
+            self.blocks.extend(block.into_boxed_slice().try_into().ok());
         }
         let number = self.used as u32;
         self.used += 1;
@@ -62,27 +62,6 @@ impl<T: Default> Slab<T> {
     pub fn free(&mut self, number: u32) {
         self.len -= 1;
         self.free.push(number);
-    }
-
-    /// Frees a place when no more are wanted: what all have given up goes back, block by block, to be memory of something else.
-    pub fn give_up(&mut self, number: u32) {
-        if self.in_use.is_empty() {
-            self.count();
-        }
-        let block = number as usize / BLOCK;
-        self.len -= 1;
-        self.in_use[block] -= 1;
-        if self.in_use[block] == 0 {
-            self.blocks[block] = Box::default();
-        }
-    }
-
-    fn count(&mut self) {
-        self.in_use = vec![BLOCK as u32; self.used / BLOCK];
-        self.in_use.extend((!self.used.is_multiple_of(BLOCK)).then_some((self.used % BLOCK) as u32));
-        for &number in &self.free {
-            self.in_use[number as usize / BLOCK] -= 1;
-        }
     }
 
     /// Takes a value out.
@@ -114,19 +93,6 @@ impl<T: Default> Slab<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_all_have_given_up_is_no_memory_any_more() {
-        let mut slab = Slab::new();
-        let numbers: Vec<u32> = (0..2 * BLOCK as u64 + 1).map(|n| slab.insert(n)).collect();
-        slab.free(3);
-        let (first, rest) = numbers.split_at(BLOCK);
-        first.iter().filter(|&&number| number != 3).for_each(|&number| slab.give_up(number));
-        assert_eq!((slab.blocks[0].len(), slab.blocks[1].len(), slab.len()), (0, BLOCK, BLOCK + 1));
-        assert!(rest.iter().all(|&number| *slab.get(number) == u64::from(number)));
-        rest.iter().for_each(|&number| slab.give_up(number));
-        assert!(slab.blocks.iter().all(|block| block.is_empty()));
-    }
 
     #[test]
     fn places_are_used_again() {

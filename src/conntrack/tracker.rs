@@ -132,12 +132,12 @@ impl Tracker {
         let wanted = &mut wanted[..some.len()];
         for (wanted, brief) in wanted.iter_mut().zip(some) {
             *wanted = Wanted { hash: brief.key.hash(&self.seeds), guess: None };
+            prefetch(self.index.home(wanted.hash));
         }
         // Nothing to overlap, or all of it in a cache anyway.
         if some.len() == 1 || self.heads.len() <= FEW {
             return;
         }
-        wanted.iter().for_each(|wanted| prefetch(self.index.home(wanted.hash)));
         for wanted in &mut *wanted {
             wanted.guess = self.index.find(wanted.hash, |_| true);
             if let Some(number) = wanted.guess {
@@ -163,10 +163,7 @@ impl Tracker {
         let guessed = wanted.guess.filter(|&number| is_it(number));
         match guessed.or_else(|| self.index.find(wanted.hash, is_it)) {
             Some(number) => {
-                let head = self.heads.get(number);
-                if head.is_judged(brief.flags()) {
-                    self.feed_unpacked(number, brief);
-                } else if !(head.takes(brief.flags()) && self.append(number, brief)) {
+                if !(self.heads.get(number).takes(brief.flags()) && self.append(number, brief)) {
                     self.feed_unusual(number, brief, wanted.hash);
                 }
             }
@@ -210,7 +207,10 @@ impl Tracker {
     /// A segment that may not be just one more of a packed flow.
     #[inline(never)]
     fn feed_unusual(&mut self, number: u32, brief: &Brief, hash: u64) {
-        if self.heads.get(number).is(Head::SPLIT) {
+        let head = self.heads.get(number);
+        if head.is_judged(brief.flags()) {
+            self.feed_unpacked(number, brief);
+        } else if head.is(Head::SPLIT) {
             self.feed_split(brief, hash);
         } else {
             self.feed_known(number, brief, hash);
@@ -277,7 +277,7 @@ impl Tracker {
     fn read(&mut self, number: u32) -> Option<u16> {
         let Self { heads, chunks, scratch, .. } = self;
         scratch.clear();
-        copy(heads.get(number), chunks, After::Kept, scratch)
+        copy(heads.get(number), chunks, true, scratch)
     }
 
     /// Begins to load some flows, chunk by chunk: each waits for the one before it, but not for the other flows'.
@@ -307,7 +307,7 @@ impl Tracker {
         }
         let Self { heads, chunks, scratch, .. } = self;
         scratch.clear();
-        let vlan = copy(heads.get(number), chunks, After::Free, scratch);
+        let vlan = copy(heads.get(number), chunks, false, scratch);
         let closed = self.closed(number, Finish::Capture(Timestamp::MIN), vlan, 0);
         self.tunnels.remove(&number);
         let mut flow = Box::new(Flow::new(&closed.first(&self.scratch), self.scratch[0].direction()));
@@ -416,20 +416,9 @@ impl Tracker {
     }
 }
 
-/// What becomes of a flow's chunks once they are read.
-#[derive(Clone, Copy)]
-enum After {
-    /// They stay the flow's.
-    Kept,
-    /// Another flow's segments may stand there.
-    Free,
-    /// No more segments come: their memory is free.
-    GivenUp,
-}
-
-/// Adds the packed segments of a flow to `to`, in order; returns the VLAN.
+/// Adds the packed segments of a flow to `to`, in order, and frees their places if they are not `kept`; returns the VLAN.
 #[inline(always)]
-fn copy(head: &Head, chunks: &mut Slab<Chunk>, after: After, to: &mut Vec<Packed>) -> Option<u16> {
+fn copy(head: &Head, chunks: &mut Slab<Chunk>, kept: bool, to: &mut Vec<Packed>) -> Option<u16> {
     let (from, count) = (to.len(), head.count());
     to.resize(from + count, Packed::default());
     let (mut at, mut vlan) = (head.last, 0);
@@ -440,10 +429,8 @@ fn copy(head: &Head, chunks: &mut Slab<Chunk>, after: After, to: &mut Vec<Packed
         }
         vlan = chunk.vlan;
         let prev = chunk.prev;
-        match after {
-            After::Kept => {}
-            After::Free => chunks.free(at),
-            After::GivenUp => chunks.give_up(at),
+        if !kept {
+            chunks.free(at);
         }
         at = prev;
     }

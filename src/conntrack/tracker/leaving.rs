@@ -1,7 +1,7 @@
 //! How flows leave the table: when they are over and long silent, to make room, or because the capture ends. In: packet time. Out: what is told,
 //! with all that was kept of it.
 
-use super::{After, FETCHED, Tracker, copy};
+use super::{FETCHED, Tracker, copy};
 use crate::conntrack::closed::Closed;
 use crate::conntrack::ended::{Ended, call};
 use crate::conntrack::head::Head;
@@ -89,21 +89,21 @@ impl Tracker {
         Closed { key: head.key(), first: head.base(), vlan, tunnel, finish, segments, marks: None, split }
     }
 
-    /// Moves a packed flow to those that have ended; `after` says what becomes of its chunks.
-    fn move_out(&mut self, number: u32, finish: Finish, after: After) {
+    /// Moves a packed flow to those that have ended; what it held is not used again if it is `kept`.
+    fn move_out(&mut self, number: u32, finish: Finish, kept: bool) {
         let Self { heads, chunks, ended, .. } = self;
         let from = ended.segments().len();
-        let vlan = copy(heads.get(number), chunks, after, ended.segments());
+        let vlan = copy(heads.get(number), chunks, kept, ended.segments());
         let mut closed = self.closed(number, finish, vlan, from);
         closed.marks = self.take_marks(number);
         self.ended.push(closed);
     }
 
     /// A flow is one of those that have ended; its number still stands for it.
-    fn leave(&mut self, number: u32, finish: Finish, after: After) {
+    fn leave(&mut self, number: u32, finish: Finish, kept: bool) {
         let head = *self.heads.get(number);
         if !head.is(Head::UNPACKED) {
-            self.move_out(number, finish, after);
+            self.move_out(number, finish, kept);
         } else if let Some(flow) = self.unpacked.remove(head.last) {
             self.ended.dropped.extend(flow.starts()[1]);
             let mut report = flow.finish(&self.config, finish);
@@ -117,7 +117,7 @@ impl Tracker {
 
     /// Ends a flow and forgets it.
     pub(super) fn end(&mut self, number: u32, finish: Finish) {
-        self.leave(number, finish, After::Free);
+        self.leave(number, finish, false);
         let head = self.heads.remove(number);
         if !self.tunnels.is_empty() {
             self.tunnels.remove(&number);
@@ -178,8 +178,8 @@ impl Tracker {
     pub fn end_some(&mut self, open: &[(u64, u32)], end: Timestamp) -> Ended {
         for some in open.chunks(FETCHED) {
             self.fetch(some.iter().map(|&(_, number)| number));
-            // Nothing comes in any more, so nothing has to be forgotten, and what is told is memory for what tells it.
-            some.iter().for_each(|&(_, number)| self.leave(number, Finish::Capture(end), After::GivenUp));
+            // Nothing comes in any more, so nothing has to be forgotten.
+            some.iter().for_each(|&(_, number)| self.leave(number, Finish::Capture(end), true));
         }
         self.take()
     }
