@@ -57,6 +57,14 @@ impl Batch {
         &mut self.segments[self.filled % BATCH]
     }
 
+    /// Takes the segment that was written, with what its payload told. Returns how many there are.
+    #[inline]
+    fn keep(&mut self, mark: Option<Mark>) -> usize {
+        self.filled += 1;
+        self.marks.extend(mark);
+        self.filled
+    }
+
     /// The tracker takes all of it; empty, it serves again.
     fn feed(&mut self, tracker: &mut Tracker) {
         tracker.feed_marked(&self.segments[..self.filled], &self.marks);
@@ -112,10 +120,31 @@ enum Whose<S: Sink> {
 type Told<S> = (Result<S, Error>, u64);
 
 struct Shard {
+    /// What gathers for it where there are several.
     filling: Batch,
+    line: Line,
+    thread: JoinHandle<()>,
+}
+
+/// The way to a thread with a table, and back.
+struct Line {
     full: SyncSender<Work>,
     empty: Receiver<Batch>,
-    thread: JoinHandle<()>,
+}
+
+impl Line {
+    fn send(&self, work: Work) {
+        // Only a thread that has panicked has left its queue; the panic is carried on when it is waited for.
+        let _ = self.full.send(work);
+    }
+
+    /// Sends a batch, if there is anything in it, and puts one in its place that came back empty: nothing is allocated in the long run.
+    fn pass(&self, batch: &mut Batch) {
+        if batch.filled > 0 {
+            let next = self.empty.try_recv().unwrap_or_else(|_| Batch::new());
+            self.send(Work::Batch(mem::replace(batch, next)));
+        }
+    }
 }
 
 impl<S: Sink + 'static> Shards<S> {
@@ -160,9 +189,7 @@ impl<S: Sink + 'static> Shards<S> {
     /// Takes the segment that was written, in the order of the capture, with what its payload told.
     #[inline]
     pub fn keep(&mut self, mark: Option<Mark>) {
-        self.batch.filled += 1;
-        self.batch.marks.extend(mark);
-        if self.batch.filled == self.enough {
+        if self.batch.keep(mark) == self.enough {
             self.pass_on();
         }
     }
@@ -172,7 +199,7 @@ impl<S: Sink + 'static> Shards<S> {
         match &mut self.whose {
             Whose::Own { tracker, .. } => self.batch.feed(tracker),
             Whose::Threads { shards, .. } => match &mut shards[..] {
-                [only] => only.take(&mut self.batch),
+                [only] => only.line.pass(&mut self.batch),
                 all => spread(all, &mut self.batch),
             },
         }
@@ -185,9 +212,7 @@ impl<S: Sink + 'static> Shards<S> {
         match &mut self.whose {
             Whose::Own { tracker, .. } => tracker.undelivered(icmp),
             Whose::Threads { shards, .. } => {
-                let shard = of(shards, FlowKey::new(icmp.src, icmp.dst).0.flow_hash());
-                shard.hand_over();
-                shard.send(Work::Undelivered(*icmp));
+                of(shards, FlowKey::new(icmp.src, icmp.dst).0.flow_hash()).send(Work::Undelivered(*icmp));
             }
         }
     }
@@ -201,10 +226,7 @@ impl<S: Sink + 'static> Shards<S> {
                 !telling.failed()
             }
             Whose::Threads { shards, failed, telling } => {
-                for shard in shards {
-                    shard.hand_over();
-                    shard.send(Work::Tick(tick));
-                }
+                shards.iter_mut().for_each(|shard| shard.send(Work::Tick(tick)));
                 !failed.load(Ordering::Relaxed) && !telling.is_finished()
             }
         }
@@ -232,10 +254,7 @@ impl<S: Sink + 'static> Shards<S> {
                 (telling.finish([last], vec![rest]), evictions)
             }
             Whose::Threads { mut shards, telling, .. } => {
-                for shard in &mut shards {
-                    shard.hand_over();
-                    shard.send(Work::End(end));
-                }
+                shards.iter_mut().for_each(|shard| shard.send(Work::End(end)));
                 shards.into_iter().for_each(|shard| join(shard.thread));
                 // There is nothing only where a thread with a table has ended before its time.
                 join(telling)
@@ -263,10 +282,8 @@ fn spread(shards: &mut [Shard], batch: &mut Batch) {
     for brief in &batch.segments[..batch.filled] {
         let shard = of(shards, brief.key.flow_hash());
         *shard.filling.place() = *brief;
-        shard.filling.filled += 1;
-        shard.filling.marks.extend(marks.next_if(|mark| mark.ordinal == brief.ordinal));
-        if shard.filling.filled == BATCH {
-            shard.hand_over();
+        if shard.filling.keep(marks.next_if(|mark| mark.ordinal == brief.ordinal)) == BATCH {
+            shard.line.pass(&mut shard.filling);
         }
     }
     drop(marks);
@@ -308,34 +325,13 @@ impl Shard {
         let thread = thread::Builder::new()
             .name(format!("shard {number}"))
             .spawn(move || work(Tracker::new(config), &inbox, &outbox, &left))?;
-        Ok(Self { filling: Batch::new(), full, empty, thread })
+        Ok(Self { filling: Batch::new(), line: Line { full, empty }, thread })
     }
 
-    /// Sends what has gathered.
-    fn hand_over(&mut self) {
-        if self.filling.filled > 0 {
-            let next = self.next();
-            let full = mem::replace(&mut self.filling, next);
-            self.send(Work::Batch(full));
-        }
-    }
-
-    /// Sends a batch as it is, and leaves an empty one.
-    fn take(&mut self, batch: &mut Batch) {
-        if batch.filled > 0 {
-            let full = mem::replace(batch, self.next());
-            self.send(Work::Batch(full));
-        }
-    }
-
-    /// One that came back empty, so that nothing is allocated in the long run.
-    fn next(&self) -> Batch {
-        self.empty.try_recv().unwrap_or_else(|_| Batch::new())
-    }
-
+    /// Sends what has gathered, and then `work`.
     fn send(&mut self, work: Work) {
-        // Only a thread that has panicked has left its queue; the panic is carried on when it is waited for.
-        let _ = self.full.send(work);
+        self.line.pass(&mut self.filling);
+        self.line.send(work);
     }
 }
 

@@ -299,9 +299,7 @@ impl Endpoint {
         if position <= next {
             return false;
         }
-        self.snd_nxt = Some((end, position));
-        let [first, second, third, _] = self.advances;
-        self.advances = [Some((end, ts)), first, second, third];
+        self.move_on(end, position, ts);
         true
     }
 
@@ -310,10 +308,15 @@ impl Endpoint {
     pub fn append(&mut self, seg: &Segment) -> u64 {
         let Some((_, StreamPos(next))) = self.snd_nxt else { return 0 };
         let after = next.saturating_add(seg.payload_len.into());
-        self.snd_nxt = Some((seg.end(), StreamPos(after)));
-        let [first, second, third, _] = self.advances;
-        self.advances = [Some((seg.end(), seg.ts)), first, second, third];
+        self.move_on(seg.end(), StreamPos(after), seg.ts);
         self.sent.insert(next, after)
+    }
+
+    #[inline]
+    const fn move_on(&mut self, end: SeqNum, position: StreamPos, ts: Timestamp) {
+        self.snd_nxt = Some((end, position));
+        let [first, second, third, _] = self.advances;
+        self.advances = [Some((end, ts)), first, second, third];
     }
 
     /// The SYN came again with another ISS: SND.NXT begins anew.
