@@ -221,7 +221,8 @@ impl Life {
             // Mid-stream the change itself lies before the capture.
             _ if from.is_none() && note.side == side => (None, Some(note.ts)),
             Evidence::Observed => (note.known_ts, Some(note.ts)),
-            Evidence::Inferred if note.side == side && !note.unseen => (None, Some(note.ts)),
+            // Asked by the stimulus, not by the side: an endpoint that is its own peer receives what it has sent.
+            Evidence::Inferred if stimulus == Stimulus::SndFin && !note.unseen => (None, Some(note.ts)),
             _ if note.unseen => (None, Some(note.ts).filter(|_| stimulus != Stimulus::RcvAckOfFin)),
             Evidence::Inferred | Evidence::Assumed => {
                 let doubts = &mut self.doubts[side.index()];
