@@ -32,6 +32,8 @@ _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 # TIME_WAIT's timer runs for 60 s, as a tick in between may show it; a laboratory sets `tcp_fin_timeout` to less, so that FIN_WAIT_2's is shorter.
 _TIME_WAIT = 50 * _HZ
 _AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
+_SLEEPS = 500_000_000  # ns that a thread may wait for a processor amid such a call
+_IDLE = 0  # the thread that every processor runs when there is nothing to do
 _RE_ARMED = 300_000  # ns from a timer's cancellation to its new start in the same call
 _COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
 
@@ -102,6 +104,23 @@ class _Request:
     became_socket: bool = False
 
 
+@dataclass
+class _Block:
+    """A small block just made, whose socket is still there."""
+
+    stay: Stay
+    timer: str
+    made: _Event
+
+    def is_followed_by(self, change):
+        """Is that the socket's own last change?
+
+        Both are made in one call: in an interrupt on one processor and at once; in a thread's, which may be sent to sleep between them, wherever it wakes up.
+        """
+        made, after = self.made, change.ns - self.made.ns
+        return made.cpu == change.cpu and after < _AT_ONCE or made.thread == change.thread != _IDLE and after < _SLEEPS
+
+
 class Record:
     """Records while it is open, all that concerns the addresses of `Lab(net)`."""
 
@@ -158,7 +177,7 @@ class _Reading:
         self._requests = {}  # timer -> its `_Request`, while it runs
         self._all_requests = []
         self._cancelled = {}  # timer -> CPU of its latest cancellation
-        self._block_made = {}  # CPU -> (stay, timer, ns): the socket's own last change comes next
+        self._blocks = []  # those just made, as `_Block`: each socket's own last change comes next
         self._child = {}  # CPU -> (endpoint, ns): a socket was made for a request, whose end comes next
         self._repeat = {}  # CPU -> request whose timer has just expired
 
@@ -186,25 +205,33 @@ class _Reading:
 
     def _inet_sock_set_state(self, event):
         key = event.endpoint()
-        made = self._block_made.pop(event.cpu, None)
         child = self._child.pop(event.cpu, None)
         old, new = (event.fields[name].removeprefix("TCP_") for name in ("oldstate", "newstate"))
         old, new = _STATES.get(old, old), _STATES.get(new, new)
         endpoint = self._endpoint(key)
         change = [event.ns, old, new]
-        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and event.ns - made[2] < _AT_ONCE:
-            stay, timer, started = made
-            self._stays[timer] = stay, key
+        block = self._block_before(event) if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") else None
+        if block is not None:
+            stay = block.stay
+            self._stays[block.timer] = stay, key
             endpoint.stays.append(stay)
             if old == "FIN_WAIT_2" and stay.entered is None:
                 return  # The block waits in FIN_WAIT_2: no change of state.
-            stay.entered = stay.entered or started
+            stay.entered = stay.entered or block.made.ns
             change = [stay.entered, old, "TIME_WAIT"]
         if self._timers and (old, new) == ("LISTEN", "SYN_RECEIVED"):
             self._child[event.cpu] = key, event.ns, change
         if (old, new) == ("SYN_RECEIVED", "ESTABLISHED") and child is not None and child[0] == key and event.ns - child[1] < _COOKIE:
             child[2][0] = None  # No request stood behind it: a SYN cookie.
         endpoint.changes.append(change)
+
+    def _block_before(self, change):
+        """The latest block without a socket that this change tells of."""
+        self._blocks = [block for block in self._blocks if change.ns - block.made.ns < _SLEEPS]
+        block = next((block for block in reversed(self._blocks) if block.is_followed_by(change)), None)
+        if block is not None:
+            self._blocks.remove(block)
+        return block
 
     def _timer_start(self, event):
         timer, timeout = event.fields["timer"], int(event.fields["timeout"])
@@ -225,7 +252,7 @@ class _Reading:
             # Whose it is, the socket's own last change tells; the peer's FIN may reach the block on another CPU before that.
             stay = Stay(event.ns if timeout > _TIME_WAIT else None)
             self._stays[timer] = stay, None
-            self._block_made[event.cpu] = stay, timer, event.ns
+            self._blocks.append(_Block(stay, timer, event))
             return
         stay.ended = stay.how = None
         if stay.entered is None and timeout > _TIME_WAIT:
