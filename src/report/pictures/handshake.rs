@@ -23,8 +23,8 @@ const LEFT: f64 = 40.0;
 const RIGHT: f64 = 800.0;
 const TOP: f64 = 106.0;
 const BOTTOM: f64 = 640.0;
-/// Most height of a strip of dots, and of bars.
-const PITCH: [f64; 2] = [110.0, 270.0];
+/// Most height of a strip of dots, and of bars: these fill the picture, if there is one strip.
+const PITCH: [f64; 2] = [110.0, BOTTOM - TOP];
 /// Right ends of the columns of figures.
 const COLUMNS: [(f64, &str); 5] =
     [(884.0, "handshakes"), (956.0, "p50"), (1028.0, "p90"), (1100.0, "p99"), (1172.0, "max")];
@@ -108,7 +108,7 @@ fn draw_strip(scene: &mut Scene, axis: &LogAxis, strip: &Strip, top: f64, pitch:
     let figures =
         [thousands(of.count), span_or_dot(of.p50), span_or_dot(of.p90), span_or_dot(of.p99), span_or_dot(of.max)];
     for ((right, _), figure) in COLUMNS.into_iter().zip(figures) {
-        scene.text((right, base - room / 2.0), Anchor::End, TEXT, figure);
+        scene.text((right, top + 10.0), Anchor::End, TEXT, figure);
     }
 }
 
