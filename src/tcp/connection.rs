@@ -411,9 +411,13 @@ impl Connection {
         };
         outcome.retransmission = again && !keep_alive && !probe;
         self.data_repeated |= outcome.retransmission && side == Side::Client;
+        let late = self.is_late();
         let end = self.end_mut(side);
-        if outcome.retransmission {
-            (end.repeated, end.repeated_ts) = (true, Some(seg.ts));
+        // What fills a hole repeats what was lost before the tap.
+        let fills = seg.payload_len > 0 && !again && !late && end.snd_nxt().is_some_and(|next| next.is_after(seg.seq));
+        if outcome.retransmission || fills {
+            end.repeats();
+            end.repeated_ts = Some(seg.ts);
         }
         end.flight = match end.snd_una == end.snd_nxt() {
             true => u16::from(seg.payload_len > 0),

@@ -1,5 +1,6 @@
 //! What the tap knows of one endpoint's numbers, under RFC 9293 3.3.1's names.
 
+use super::bounds::INITIAL_WINDOW;
 use super::ranges::Ranges;
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::{SeqNum, StreamPos};
@@ -25,6 +26,8 @@ pub const SOONEST_SYN: Span = Span::from_millis(150);
 
 /// What leaves within this after an acknowledgement came may have waited for it.
 pub(super) const LEAVES_AT_ONCE: Span = Span::from_millis(1);
+/// What is not acknowledged comes again within this, mostly (RFC 6298 2.1).
+const REPEATS_WITHIN: Span = Span::from_secs(1);
 
 /// Senders count their IPv4 identifications up; one that lies at most this far behind the last is of a packet that was overtaken.
 pub(super) const OVERTAKEN_IDS: u16 = 64;
@@ -90,6 +93,8 @@ pub struct Endpoint {
     pub repeated: bool,
     /// When it last sent data again.
     pub repeated_ts: Option<Timestamp>,
+    /// How often new data of it was acknowledged since it last sent anything again; no more than 255 are counted.
+    pub acked_since: u8,
     /// Data segments it sent since all that it had sent was last acknowledged.
     pub flight: u16,
     /// It once advertised a window of 0.
@@ -156,6 +161,7 @@ impl Endpoint {
         spoke: false,
         repeated: false,
         repeated_ts: None,
+        acked_since: 0,
         flight: 0,
         window_closed: false,
         timestamps: Timestamps::NONE,
@@ -391,6 +397,8 @@ impl Endpoint {
     #[inline]
     pub fn acked(&mut self, ack: SeqNum, seg: &Segment) {
         if self.snd_una.is_none_or(|una| ack.is_after(una)) {
+            // The first one acknowledges its SYN.
+            self.acked_since = self.acked_since.saturating_add(u8::from(self.snd_una.is_some()));
             self.snd_una = Some(ack);
             self.snd_una_ts = Some(seg.ts);
             self.snd_una_value = seg.options.timestamps.map(|(value, _)| value);
@@ -474,13 +482,22 @@ impl Endpoint {
         }
     }
 
-    /// Had the last acknowledgement of new data come before what passed at `ts`? Where data has been lost, so may this have been, so it must have had
-    /// time to arrive.
+    /// It sends its SYN, SYN-ACK or data again.
+    pub const fn repeats(&mut self) {
+        (self.repeated, self.acked_since) = (true, 0);
+    }
+
+    /// May its congestion window have had no room for a FIN, as far as it knew? Beyond the initial window; and after a loss, when the window is a single
+    /// segment (RFC 5681 3.1), until an acknowledgement has arrived: of those that passed the last may have died, and one more ends the wait.
+    pub const fn may_be_held(&self) -> bool {
+        self.flight >= INITIAL_WINDOW || self.repeated && (self.flight > 1 || self.acked_since < 3)
+    }
+
+    /// Had the last acknowledgement of new data come before what passed at `ts`? Where anything has been lost, so may this have been: then the endpoint
+    /// would have repeated what it does not know to be acknowledged, but for a timer that backs off.
     pub fn was_done_before(&self, ts: Timestamp) -> bool {
-        match self.repeated_ts {
-            Some(_) => self.had_its_ack(ts),
-            None => self.snd_una_ts.is_some_and(|acked| acked < ts),
-        }
+        let Some(acked) = self.snd_una_ts else { return false };
+        acked < ts && (!self.repeated || self.had_its_ack(ts) && ts.since(acked) > REPEATS_WITHIN)
     }
 
     /// The endpoint answered its part of the handshake within `span`.

@@ -2,7 +2,6 @@
 //! In: a segment that contradicts or proves a belief. Out: the notes' marks, and both lives told again.
 
 use super::anomaly::AnomalyKind;
-use super::bounds::INITIAL_WINDOW;
 use super::connection::{Connection, Reset};
 use super::life::Step;
 use super::log::{Acted, Crossing, Note, only};
@@ -35,24 +34,17 @@ impl Connection {
         self.correct(concerned, |note| note.acted = Acted::Disproved);
     }
 
-    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived. Those
-    /// after which it spoke and still did not acknowledge a FIN had not.
+    /// `side` repeats at `ts` what the peer has not answered: the copies that it has had time to answer may not have arrived. Nor do packets of the
+    /// peer that still do not acknowledge them disprove it: paths get longer, and packets are held up.
     pub(super) fn doubt(&mut self, side: Side, ts: Timestamp, stimulus: Stimulus) {
-        let peer = self.end(self.peer(side));
-        let reach = peer.reach.unwrap_or(Span::ZERO);
-        let (spoke, acked, peer_reach) = (peer.last_sent, peer.rcv_nxt, peer.reach);
-        let unaware = |note: &Note| {
-            stimulus == Stimulus::RcvFin
-                && acked.is_some_and(|ack| !ack.is_at_or_after(note.end))
-                && spoke.is_some_and(|spoke| arrived(peer_reach, spoke.since(note.ts)) == Arrived::Yes)
-        };
+        let reach = self.end(self.peer(side)).reach.unwrap_or(Span::ZERO);
         let overdue = |note: &Note| {
             note.side == side
                 && note.acted != Acted::Disproved
                 && note.rcv.has(stimulus)
                 && ts.since(note.ts) > reach.plus(SLOW_ANSWER)
         };
-        self.correct(overdue, |note| note.acted = if unaware(note) { Acted::Disproved } else { Acted::Doubtful });
+        self.correct(overdue, |note| note.acted = Acted::Doubtful);
     }
 
     /// `side` answers and echoes the timestamp of a copy (RFC 7323 4.3): that copy had arrived. Of SYNs and SYN-ACKs the first to arrive is
@@ -399,7 +391,7 @@ impl Connection {
     /// may be a single segment. Not if all its data had been acknowledged before, so that nothing held the FIN back any more.
     pub(super) fn fin_may_wait(&self, side: Side) -> bool {
         let (own, peer) = (self.end(side), self.end(self.peer(side)));
-        let held = own.repeated || own.flight >= INITIAL_WINDOW || peer.window_closed;
+        let held = own.may_be_held() || peer.window_closed;
         held && !self.first_fin_to(side).is_some_and(|fin| own.was_done_before(fin))
     }
 

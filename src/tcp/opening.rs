@@ -3,7 +3,7 @@
 
 use super::anomaly::AnomalyKind;
 use super::connection::{Connection, Outcome};
-use super::endpoint::SOONEST_SYN;
+use super::endpoint::{Endpoint, SOONEST_SYN};
 use super::life::{Life, Proof};
 use super::log::{Acted, Crossing, Note};
 use super::reach::{Arrived, arrived};
@@ -63,8 +63,9 @@ impl Connection {
             self.anomalies.note(AnomalyKind::SplitHandshake, side, seg, String::new);
         }
         // Its peer has answered, or will, more than once, too.
-        self.end_mut(side).repeated |= !first;
-        self.end_mut(self.peer(side)).repeated |= !first;
+        if !first {
+            self.ends.iter_mut().for_each(Endpoint::repeats);
+        }
         let mut note = self.note(side, seg);
         note.repeat = !first;
         note.rcv = Stimuli::NONE.with(Stimulus::RcvSyn);
@@ -144,7 +145,9 @@ impl Connection {
             self.measure_reach(side, seg, Flags::is_bare_syn);
             self.echoed(side, seg, Stimulus::RcvSyn);
         }
-        self.end_mut(side).repeated |= repeat;
+        if repeat {
+            self.end_mut(side).repeats();
+        }
         let mut note = self.note(side, seg);
         note.repeat = repeat;
         note.snd = Stimuli::NONE.with(Stimulus::SndSynAck);

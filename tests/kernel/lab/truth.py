@@ -32,9 +32,6 @@ _HZ = round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 # TIME_WAIT's timer runs for 60 s, as a tick in between may show it; a laboratory sets `tcp_fin_timeout` to less, so that FIN_WAIT_2's is shorter.
 _TIME_WAIT = 50 * _HZ
 _AT_ONCE = 3_000_000  # ns within which one step of the kernel's follows another on the same CPU
-_SLEEPS = 500_000_000  # ns that a thread may wait for a processor amid such a call
-_IDLE = 0  # the thread that every processor runs when there is nothing to do
-_RE_ARMED = 300_000  # ns from a timer's cancellation to its new start in the same call
 _COOKIE = 2_000_000  # ns from a cookie's child to its ESTABLISHED: one step; a fast-open child waits for a packet, here 10 ms at least
 
 
@@ -104,23 +101,6 @@ class _Request:
     became_socket: bool = False
 
 
-@dataclass
-class _Block:
-    """A small block just made, whose socket is still there."""
-
-    stay: Stay
-    timer: str
-    made: _Event
-
-    def is_followed_by(self, change):
-        """Is that the socket's own last change?
-
-        Both are made in one call: in an interrupt on one processor and at once; in a thread's, which may be sent to sleep between them, wherever it wakes up.
-        """
-        made, after = self.made, change.ns - self.made.ns
-        return made.cpu == change.cpu and after < _AT_ONCE or made.thread == change.thread != _IDLE and after < _SLEEPS
-
-
 class Record:
     """Records while it is open, all that concerns the addresses of `Lab(net)`."""
 
@@ -176,8 +156,8 @@ class _Reading:
         self._stays = {}  # timer -> (its `Stay`, its endpoint or None), while it runs
         self._requests = {}  # timer -> its `_Request`, while it runs
         self._all_requests = []
-        self._cancelled = {}  # timer -> CPU of its latest cancellation
-        self._blocks = []  # those just made, as `_Block`: each socket's own last change comes next
+        self._before = {}  # CPU -> the event before this one
+        self._block_made = {}  # CPU -> (stay, timer, ns): the socket's own last change comes next
         self._child = {}  # CPU -> (endpoint, ns): a socket was made for a request, whose end comes next
         self._repeat = {}  # CPU -> request whose timer has just expired
 
@@ -186,6 +166,7 @@ class _Reading:
             step = getattr(self, "_" + event.name, None)
             if step is not None:
                 step(event)
+            self._before[event.cpu] = event
         self._name_the_rest(syn_acks)
         for request in self._all_requests:
             if request.key is not None and not request.became_socket:
@@ -205,19 +186,19 @@ class _Reading:
 
     def _inet_sock_set_state(self, event):
         key = event.endpoint()
+        made = self._block_made.pop(event.cpu, None)
         child = self._child.pop(event.cpu, None)
         old, new = (event.fields[name].removeprefix("TCP_") for name in ("oldstate", "newstate"))
         old, new = _STATES.get(old, old), _STATES.get(new, new)
         endpoint = self._endpoint(key)
         change = [event.ns, old, new]
-        block = self._block_before(event) if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") else None
-        if block is not None:
-            stay = block.stay
-            self._stays[block.timer] = stay, key
+        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and event.ns - made[2] < _AT_ONCE:
+            stay, timer, started = made
+            self._stays[timer] = stay, key
             endpoint.stays.append(stay)
             if old == "FIN_WAIT_2" and stay.entered is None:
                 return  # The block waits in FIN_WAIT_2: no change of state.
-            stay.entered = stay.entered or block.made.ns
+            stay.entered = stay.entered or started
             change = [stay.entered, old, "TIME_WAIT"]
         if self._timers and (old, new) == ("LISTEN", "SYN_RECEIVED"):
             self._child[event.cpu] = key, event.ns, change
@@ -225,34 +206,30 @@ class _Reading:
             child[2][0] = None  # No request stood behind it: a SYN cookie.
         endpoint.changes.append(change)
 
-    def _block_before(self, change):
-        """The latest block without a socket that this change tells of."""
-        self._blocks = [block for block in self._blocks if change.ns - block.made.ns < _SLEEPS]
-        block = next((block for block in reversed(self._blocks) if block.is_followed_by(change)), None)
-        if block is not None:
-            self._blocks.remove(block)
-        return block
-
     def _timer_start(self, event):
         timer, timeout = event.fields["timer"], int(event.fields["timeout"])
-        again = self._cancelled.pop(timer, None) == event.cpu
+        # A timer that is set anew is cancelled and started with interrupts off, however long the processor is away meanwhile.
+        before = self._before.get(event.cpu)
+        again = before is not None and before.name == "timer_cancel" and before.fields["timer"] == timer
         if event.fields["function"] == "reqsk_timer_handler":
             request = self._requests.get(timer)
             if request is not None and request.ended is not None and event.cpu == request.cpu:
                 # A new request starts with a second; one whose timer expired goes on with two or more, unless it is a repeated SYN that sets it.
-                longer, soon = timeout > 3 * _HZ // 2, event.ns - request.ended
-                if soon < (_AT_ONCE if request.expired and longer else 0 if request.expired else _RE_ARMED):
+                longer, soon = timeout > 3 * _HZ // 2, event.ns - request.ended < _AT_ONCE
+                if longer and soon if request.expired else again:
                     request.ended, request.expired = None, False
                     return
             self._requests[timer] = _Request(event.ns, event.thread)
             self._all_requests.append(self._requests[timer])
             return
         stay, key = self._stays.get(timer, (None, None))
-        if stay is None or not again or event.ns - stay.ended > _RE_ARMED:
+        if stay is None and again:
+            return  # Its block is older than the record.
+        if not again:
             # Whose it is, the socket's own last change tells; the peer's FIN may reach the block on another CPU before that.
             stay = Stay(event.ns if timeout > _TIME_WAIT else None)
             self._stays[timer] = stay, None
-            self._blocks.append(_Block(stay, timer, event))
+            self._block_made[event.cpu] = stay, timer, event.ns
             return
         stay.ended = stay.how = None
         if stay.entered is None and timeout > _TIME_WAIT:
@@ -264,7 +241,6 @@ class _Reading:
 
     def _timer_cancel(self, event):
         timer = event.fields["timer"]
-        self._cancelled[timer] = event.cpu
         if timer in self._stays:
             stay, _ = self._stays[timer]
             stay.ended, stay.how = event.ns, "cancelled"
