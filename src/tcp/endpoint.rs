@@ -89,12 +89,12 @@ pub struct Endpoint {
     pub last_sent: Option<Timestamp>,
     /// It sent something other than a SYN, a SYN-ACK or an RST.
     pub spoke: bool,
-    /// It sent its SYN, SYN-ACK or data again: its congestion window may be a single segment (RFC 5681 3.1).
+    /// It sent its SYN, SYN-ACK or data again, or its peer a SYN: its congestion window may be a single segment (RFC 5681 3.1).
     pub repeated: bool,
     /// When it last sent data again.
     pub repeated_ts: Option<Timestamp>,
-    /// How often new data of it was acknowledged since it last sent anything again; no more than 255 are counted.
-    pub acked_since: u8,
+    /// How often new data of it was acknowledged since it last sent anything again; no more than 255 are counted. `None`: it never did.
+    pub acked_since: Option<u8>,
     /// Data segments it sent since all that it had sent was last acknowledged.
     pub flight: u16,
     /// It once advertised a window of 0.
@@ -161,7 +161,7 @@ impl Endpoint {
         spoke: false,
         repeated: false,
         repeated_ts: None,
-        acked_since: 0,
+        acked_since: None,
         flight: 0,
         window_closed: false,
         timestamps: Timestamps::NONE,
@@ -398,7 +398,9 @@ impl Endpoint {
     pub fn acked(&mut self, ack: SeqNum, seg: &Segment) {
         if self.snd_una.is_none_or(|una| ack.is_after(una)) {
             // The first one acknowledges its SYN.
-            self.acked_since = self.acked_since.saturating_add(u8::from(self.snd_una.is_some()));
+            if let Some(count) = self.acked_since.as_mut().filter(|_| self.snd_una.is_some()) {
+                *count = count.saturating_add(1);
+            }
             self.snd_una = Some(ack);
             self.snd_una_ts = Some(seg.ts);
             self.snd_una_value = seg.options.timestamps.map(|(value, _)| value);
@@ -484,20 +486,20 @@ impl Endpoint {
 
     /// It sends its SYN, SYN-ACK or data again.
     pub const fn repeats(&mut self) {
-        (self.repeated, self.acked_since) = (true, 0);
+        (self.repeated, self.acked_since) = (true, Some(0));
     }
 
     /// May its congestion window have had no room for a FIN, as far as it knew? Beyond the initial window; and after a loss, when the window is a single
     /// segment (RFC 5681 3.1), until an acknowledgement has arrived: of those that passed the last may have died, and one more ends the wait.
-    pub const fn may_be_held(&self) -> bool {
-        self.flight >= INITIAL_WINDOW || self.repeated && (self.flight > 1 || self.acked_since < 3)
+    pub fn may_be_held(&self) -> bool {
+        self.flight >= INITIAL_WINDOW || self.acked_since.is_some_and(|acked| self.flight > 1 || acked < 3)
     }
 
     /// Had the last acknowledgement of new data come before what passed at `ts`? Where anything has been lost, so may this have been: then the endpoint
     /// would have repeated what it does not know to be acknowledged, but for a timer that backs off.
     pub fn was_done_before(&self, ts: Timestamp) -> bool {
         let Some(acked) = self.snd_una_ts else { return false };
-        acked < ts && (!self.repeated || self.had_its_ack(ts) && ts.since(acked) > REPEATS_WITHIN)
+        acked < ts && (self.acked_since.is_none() || self.had_its_ack(ts) && ts.since(acked) > REPEATS_WITHIN)
     }
 
     /// The endpoint answered its part of the handshake within `span`.

@@ -13,22 +13,23 @@ const UNKNOWN_REACH: Span = Span::from_secs(3);
 /// Had a packet arrived when its receiver sent one that passed the tap later?
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Arrived {
-    /// There was time enough, half a round trip to spare.
+    /// There was time enough, a round trip to spare.
     Yes,
-    /// The distance is not known.
+    /// The distance is not known, or less than a round trip was to spare.
     Perhaps,
-    /// They crossed.
+    /// They crossed: not even half a round trip was to spare.
     No,
 }
 
 /// Had a packet arrived that passed `before` ago, at an endpoint `reach` away?
 pub fn arrived(reach: Option<Span>, before: Span) -> Arrived {
-    match reach {
-        Some(reach) if before.as_nanos() > reach.plus(SLOW_ANSWER).as_nanos().saturating_add(reach.as_nanos() / 2) => {
-            Arrived::Yes
-        }
-        Some(_) => Arrived::No,
-        None if before > UNKNOWN_REACH => Arrived::Yes,
-        None => Arrived::Perhaps,
+    let Some(reach) = reach else {
+        return if before > UNKNOWN_REACH { Arrived::Yes } else { Arrived::Perhaps };
+    };
+    let to_spare = before.as_nanos().saturating_sub(reach.plus(SLOW_ANSWER).as_nanos());
+    match reach.as_nanos() {
+        whole if to_spare > whole => Arrived::Yes,
+        whole if to_spare > whole / 2 => Arrived::Perhaps,
+        _ => Arrived::No,
     }
 }
