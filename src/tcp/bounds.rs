@@ -2,7 +2,7 @@
 //! bounds that always hold, as narrow as they can.
 
 use super::connection::Connection;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, INITIAL_WINDOW};
 use super::log::{Note, only};
 use super::segment::{Flags, Segment};
 use super::state::{Side, State};
@@ -12,8 +12,6 @@ use crate::time::{Span, Timestamp};
 pub(super) const BESIDE_THE_TAP: Span = Span::from_micros(100);
 /// Nothing but a host's own stack answers within this: nothing is lost in between, either.
 pub(super) const ON_THE_HOST: Span = Span::from_micros(60);
-/// The segments that may be out at once from the start (RFC 6928), but for the FIN itself.
-pub(super) const INITIAL_WINDOW: u16 = 9;
 /// What passes between the change that close() makes and the FIN's timestamp. Seen on Linux: tens of microseconds.
 pub(super) const CLOSE_TAKES: Span = Span::from_micros(300);
 /// What an endpoint beside the tap may take from its close() to its FIN. Seen on Linux: at most 250 us.

@@ -1,6 +1,5 @@
 //! What the tap knows of one endpoint's numbers, under RFC 9293 3.3.1's names.
 
-use super::bounds::INITIAL_WINDOW;
 use super::ranges::Ranges;
 use super::segment::{Flags, FrameId, Segment};
 use super::seq::{SeqNum, StreamPos};
@@ -26,6 +25,8 @@ pub const SOONEST_SYN: Span = Span::from_millis(150);
 
 /// What leaves within this after an acknowledgement came may have waited for it.
 pub(super) const LEAVES_AT_ONCE: Span = Span::from_millis(1);
+/// The segments that may be out at once from the start (RFC 6928), but for the FIN itself.
+pub(super) const INITIAL_WINDOW: u16 = 9;
 /// What is not acknowledged comes again within this, mostly (RFC 6298 2.1).
 const REPEATS_WITHIN: Span = Span::from_secs(1);
 

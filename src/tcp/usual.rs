@@ -12,7 +12,7 @@ mod path;
 pub use end::End;
 pub use path::{Change, EVER, NEVER, Path};
 
-use super::bounds::INITIAL_WINDOW;
+use super::endpoint::INITIAL_WINDOW;
 use super::segment::{Flags, FrameId};
 use super::seq::SeqNum;
 use super::state::{Side, State};

@@ -4,10 +4,8 @@
 use super::Counted;
 use super::clock::Clock;
 use super::path::{EVER, NEVER};
-use crate::tcp::bounds::{
-    BESIDE_THE_TAP, CLOSE_TAKES, INITIAL_WINDOW, IT_TAKES, ON_THE_HOST, OWNER_TAKES, SOFTIRQ_TAKES,
-};
-use crate::tcp::endpoint::{ADVANCES, LEAVES_AT_ONCE, OVERTAKEN_IDS};
+use crate::tcp::bounds::{BESIDE_THE_TAP, CLOSE_TAKES, IT_TAKES, ON_THE_HOST, OWNER_TAKES, SOFTIRQ_TAKES};
+use crate::tcp::endpoint::{ADVANCES, INITIAL_WINDOW, LEAVES_AT_ONCE, OVERTAKEN_IDS};
 use crate::tcp::reach::{SLOW_ANSWER, SOONEST_REPEAT};
 use crate::tcp::seq::SeqNum;
 
