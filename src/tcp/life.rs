@@ -4,7 +4,6 @@
 //! a note acted, the notes are told again from the start; what no longer happens is kept as retracted.
 
 use super::log::{Acted, Note};
-use super::reach::{Arrived, arrived};
 use super::segment::FrameId;
 use super::seq::SeqNum;
 use super::state::{Evidence, Side, State};
@@ -289,11 +288,12 @@ impl Life {
             if !proved || step.evidence != Evidence::Inferred {
                 continue;
             }
+            // What answers an ACK that came behind the FIN comes no sooner than a round trip after that, which may be shorter than any that was measured.
             let overtaken = || {
-                step.note.is_some_and(|note| arrived(reach, ts.since(log[note].ts)) == Arrived::Yes)
-                    && log
-                        .iter()
-                        .any(|note| note.to == side && note.ts > step.ts && note.rcv.has(Stimulus::RcvAckOfFin))
+                let fin = step.note.map_or(step.ts, |note| log[note].ts);
+                let behind = |note: &&Note| note.to == side && note.ts > fin && note.rcv.has(Stimulus::RcvAckOfFin);
+                let answered = |note: &Note| reach.is_none_or(|reach| ts.since(note.ts).as_nanos() >= reach.as_nanos() / 4 * 3);
+                log.iter().filter(behind).any(answered)
             };
             let certain = match step.to {
                 // With data out, it may have closed already and its FIN may be waiting behind that: then this is CLOSING.
