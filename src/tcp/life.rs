@@ -292,7 +292,8 @@ impl Life {
             let overtaken = || {
                 let fin = step.note.map_or(step.ts, |note| log[note].ts);
                 let behind = |note: &&Note| note.to == side && note.ts > fin && note.rcv.has(Stimulus::RcvAckOfFin);
-                let answered = |note: &Note| reach.is_none_or(|reach| ts.since(note.ts).as_nanos() >= reach.as_nanos() / 4 * 3);
+                let answered =
+                    |note: &Note| reach.is_none_or(|reach| ts.since(note.ts).as_nanos() >= reach.as_nanos() / 4 * 3);
                 log.iter().filter(behind).any(answered)
             };
             let certain = match step.to {

@@ -1,7 +1,7 @@
 //! In: the kernel's record of a scenario as JSON; out: the same as values. Two forms: that of the bundled captures (states alone, one
 //! tap, TIME_WAIT shown as CLOSED) and that of the kernel laboratory (three taps, timers, FINs by frame, connect() times).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub struct Connect {
     pub error: Option<String>,
 }
 
-/// A FIN's passing of a tap. `emission` counts what its host sent, from 0; a `copy` is the network's.
+/// A FIN's passing of a tap. `emission` counts what its host sent, from 0; a `copy` is of one that had passed this tap before, by the network's doing.
 #[derive(Clone, Debug)]
 pub struct FinPass {
     pub endpoint: Endpoint,
@@ -99,7 +99,15 @@ fn read(path: &Path, captures: &Path) -> Record {
         Some(taps) => TAPS.map(|tap| taps[tap].as_str().map(|file| captures.join(file))),
         None => [None, Some(captures.join(json["capture"].as_str().unwrap())), None],
     };
-    let fins = TAPS.map(|tap| rows(&json["fins"][tap]).iter().map(fin).collect());
+    let fins = TAPS.map(|tap| {
+        let mut passed = HashSet::new();
+        let mut passes: Vec<_> = rows(&json["fins"][tap]).iter().map(fin).collect();
+        passes.sort_by_key(|pass| pass.frame);
+        for pass in &mut passes {
+            pass.copy = !passed.insert((pass.endpoint, pass.seq, pass.emission));
+        }
+        passes
+    });
     let counter = |name: &str| TAPS.iter().filter_map(|side| json["overflows"][side][name].as_u64()).sum();
     Record {
         captures,
@@ -184,7 +192,7 @@ fn fin(row: &Value) -> FinPass {
         frame: row[4].as_u64().unwrap(),
         ts: time(&row[5]).unwrap(),
         emission: row[6].as_u64().unwrap(),
-        copy: row[7] == true,
+        copy: false,
         seq: row[8].as_u64().unwrap(),
     }
 }
