@@ -109,6 +109,7 @@ pub(super) fn fin_left_after(own: &Endpoint, peer: &Endpoint, seg: &Segment) -> 
 /// Did the FIN leave as soon as `own` closed? Not if it waited for the peer's window or for the congestion window: close() moves an
 /// endpoint to FIN_WAIT_1 before its FIN can leave. What was not sent yet by then leaves with the FIN, so a bare one had only itself to wait.
 fn fin_was_not_waiting(own: &Endpoint, peer: &Endpoint, seg: &Segment) -> bool {
-    let room = || seg.payload_len == 0 && own.flight < INITIAL_WINDOW && !own.repeated && own.fits_into(peer, seg);
+    let room =
+        || seg.payload_len == 0 && own.flight < INITIAL_WINDOW && !own.has_repeated() && own.fits_into(peer, seg);
     own.snd_nxt() == Some(seg.seq) && !peer.window_closed && (own.idle_before(seg) || room())
 }

@@ -90,11 +90,10 @@ pub struct Endpoint {
     pub last_sent: Option<Timestamp>,
     /// It sent something other than a SYN, a SYN-ACK or an RST.
     pub spoke: bool,
-    /// It sent its SYN, SYN-ACK or data again, or its peer a SYN: its congestion window may be a single segment (RFC 5681 3.1).
-    pub repeated: bool,
     /// When it last sent data again.
     pub repeated_ts: Option<Timestamp>,
-    /// How often new data of it was acknowledged since it last sent anything again; no more than 255 are counted. `None`: it never did.
+    /// How often new data of it was acknowledged since it last sent its SYN, SYN-ACK or data again, or its peer a SYN; no more than 255 are counted.
+    /// `None`: neither ever did.
     pub acked_since: Option<u8>,
     /// Data segments it sent since all that it had sent was last acknowledged.
     pub flight: u16,
@@ -160,7 +159,6 @@ impl Endpoint {
         window_scale: 0,
         last_sent: None,
         spoke: false,
-        repeated: false,
         repeated_ts: None,
         acked_since: None,
         flight: 0,
@@ -470,7 +468,7 @@ impl Endpoint {
         };
         let arrived = match (seg.options.timestamps, self.snd_una_value) {
             (Some((_, echo)), Some(value)) => SeqNum::new(echo).is_at_or_after(SeqNum::new(value)),
-            _ => !self.repeated,
+            _ => !self.has_repeated(),
         };
         all_acked && arrived && (self.had_its_ack(seg.ts) || self.sent.bytes() == 0)
     }
@@ -487,7 +485,12 @@ impl Endpoint {
 
     /// It sends its SYN, SYN-ACK or data again.
     pub const fn repeats(&mut self) {
-        (self.repeated, self.acked_since) = (true, Some(0));
+        self.acked_since = Some(0);
+    }
+
+    /// Has it sent anything again? Then its congestion window may be a single segment (RFC 5681 3.1).
+    pub const fn has_repeated(&self) -> bool {
+        self.acked_since.is_some()
     }
 
     /// May its congestion window have had no room for a FIN, as far as it knew? Beyond the initial window; and after a loss, when the window is a single
@@ -500,7 +503,7 @@ impl Endpoint {
     /// would have repeated what it does not know to be acknowledged, but for a timer that backs off.
     pub fn was_done_before(&self, ts: Timestamp) -> bool {
         let Some(acked) = self.snd_una_ts else { return false };
-        acked < ts && (self.acked_since.is_none() || self.had_its_ack(ts) && ts.since(acked) > REPEATS_WITHIN)
+        acked < ts && (!self.has_repeated() || self.had_its_ack(ts) && ts.since(acked) > REPEATS_WITHIN)
     }
 
     /// The endpoint answered its part of the handshake within `span`.

@@ -100,12 +100,10 @@ fn read(path: &Path, captures: &Path) -> Record {
         None => [None, Some(captures.join(json["capture"].as_str().unwrap())), None],
     };
     let fins = TAPS.map(|tap| {
-        let mut passed = HashSet::new();
         let mut passes: Vec<_> = rows(&json["fins"][tap]).iter().map(fin).collect();
         passes.sort_by_key(|pass| pass.frame);
-        for pass in &mut passes {
-            pass.copy = !passed.insert((pass.endpoint, pass.seq, pass.emission));
-        }
+        let mut passed = HashSet::new();
+        passes.iter_mut().for_each(|pass| pass.copy = !passed.insert((pass.endpoint, pass.seq, pass.emission)));
         passes
     });
     let counter = |name: &str| TAPS.iter().filter_map(|side| json["overflows"][side][name].as_u64()).sum();
