@@ -302,6 +302,8 @@ fn a_stream_leaves_in_batches_that_are_the_same_for_any_number_of_threads() {
 fn a_long_file_leaves_in_batches_too() {
     let settings = Settings { profile: Profile::Flood, packets: 1_300_000, flows: 0, seed: 7, rate: 5_000 };
     let witness = same_for_any_number_of_threads(&settings, false, &[4]);
-    assert!(witness.batches.len() > 2, "{:?}", witness.batches);
-    assert!(witness.batches.windows(2).all(|both| both[1] - both[0] >= 1 << 16), "{:?}", witness.batches);
+    let sizes: Vec<_> = witness.batches.windows(2).map(|both| both[1] - both[0]).collect();
+    // Those that were over when the first might leave do so little by little; at the end all the rest is one batch.
+    let (_, before) = sizes.split_last().unwrap();
+    assert!(before.len() > 8 && before.iter().all(|size| (1 << 14..1 << 16).contains(size)), "{sizes:?}");
 }

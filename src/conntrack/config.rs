@@ -20,6 +20,9 @@ pub struct Config {
 /// What a run takes beside its connections, in bytes: folds, rows on their way, tables that are written at the end.
 const BESIDE: u64 = 224 << 20;
 
+/// A connection that has ended is kept this long after its last packet at least: what comes late is still its own.
+const LINGER: Span = Span::from_secs(60);
+
 impl Config {
     /// For a run that may take `memory` bytes in all.
     pub fn within(memory: u64) -> Self {
@@ -27,6 +30,11 @@ impl Config {
         let beside = BESIDE.max(memory / 3).min(memory / 8 * 7);
         let max_bytes = usize::try_from(memory - beside).unwrap_or(usize::MAX);
         Self { time_wait: Span::from_secs(60), ignore_vlan: false, max_connections: 1 << 24, max_bytes }
+    }
+
+    /// How long a connection that is over is kept after its last packet.
+    pub fn linger(&self) -> Span {
+        self.time_wait.max(LINGER)
     }
 }
 

@@ -248,6 +248,7 @@ impl<const N: usize> Levels<N> {
             let (kind, place) = kind_and_place(code);
             rest.late(at, kind, place);
         }
+        near.shrink_to(2 * near.len());
         self.near = near;
         self.note_settled();
     }
@@ -322,6 +323,10 @@ impl<const N: usize> Rest<N> {
     fn find(&mut self, at: i64) {
         let end = if self.step == i64::MAX { i64::MAX } else { round_up(at, self.step) };
         self.last = self.settled.binary_search_by_key(&end, |stretch| stretch.end).unwrap_or_else(|place| {
+            // Not by doubling: there are very many of these vectors.
+            if self.settled.len() == self.settled.capacity() {
+                self.settled.reserve_exact(self.settled.len() / 4 + 4);
+            }
             self.settled.insert(place, Stretch { end, of: [NOTHING; N] });
             place
         });

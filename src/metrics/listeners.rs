@@ -49,6 +49,7 @@ pub struct Listeners {
     beside: Samples<KINDS>,
     gone: BTreeMap<Concern, (u64, Case)>,
     changes: usize,
+    stretches: usize,
     words: usize,
     room: Room,
 }
@@ -57,12 +58,13 @@ pub struct Listeners {
 #[derive(Clone, Copy, Debug)]
 struct Room {
     changes: usize,
+    stretches: usize,
     words: usize,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { changes: CHANGES, words: WORDS }
+        Self { changes: CHANGES, stretches: STRETCHES, words: WORDS }
     }
 }
 
@@ -178,9 +180,10 @@ impl Listeners {
         let known = self.all.len();
         let place = self.all.place(row.who.server);
         if let Some(fold) = self.all.at(place) {
-            let changes = fold.waiting.kept();
+            let (changes, stretches) = (fold.waiting.kept(), fold.waiting.stretches());
             self.words += fold.add(report, lives);
             self.changes += fold.waiting.kept() - changes;
+            self.stretches += fold.waiting.stretches() - stretches;
         }
         let mut beside = |kind, span: Option<i64>| {
             if let Some(span) = span {
@@ -195,7 +198,7 @@ impl Listeners {
         if self.all.is_full() {
             self.give_up(MOST / 2);
         }
-        if self.changes > self.room.changes {
+        if self.changes > self.room.changes || self.stretches > self.room.stretches {
             self.settle(step);
         }
         if self.words > self.room.words {
@@ -218,39 +221,41 @@ impl Listeners {
     }
 
     fn count(&mut self) {
-        (self.changes, self.words) = (0, self.beside.size());
+        (self.changes, self.stretches, self.words) = (0, 0, self.beside.size());
         for fold in self.all.values() {
             self.changes += fold.waiting.kept();
+            self.stretches += fold.waiting.stretches();
             self.words += fold.spans.size();
         }
     }
 
+    /// Makes room: the busiest stay told over time as long as there is memory for their stretches, of the others the peaks stay known.
     fn settle(&mut self, step: i64) {
-        let mut stretches = 0;
-        for fold in self.all.values() {
-            if fold.waiting.kept() > FEW {
-                fold.waiting.settle((fold.waiting.kept() / 2).min(CHANGES / 8), step);
+        let (mut stretches, mut changes) = (0, 0);
+        let mut busy: Vec<&mut Fold> = self.all.values().collect();
+        busy.sort_by_key(|fold| Reverse(fold.waiting.changes()));
+        for fold in &mut busy {
+            let waiting = &mut fold.waiting;
+            if waiting.kept() > FEW {
+                waiting.settle((waiting.kept() / 4).min(CHANGES / 16), step);
             }
-            stretches += fold.waiting.stretches();
+            if stretches > 0 && stretches + waiting.stretches() > STRETCHES / 2 {
+                waiting.collapse();
+            }
+            stretches += waiting.stretches();
+            changes += waiting.kept();
+        }
+        // Where that did not help there are very many listeners, each with a few changes.
+        for fold in busy.iter_mut().skip(1).rev() {
+            if changes > CHANGES / 4 * 3 && fold.waiting.kept() > FEW / 4 {
+                changes -= fold.waiting.kept();
+                fold.waiting.collapse();
+            }
         }
         self.count();
-        // Where that did not help there are very many listeners, or they are told in very many stretches.
-        if self.changes > CHANGES / 4 * 3 || stretches > STRETCHES {
-            let mut busy: Vec<&mut Fold> = self.all.values().collect();
-            busy.sort_by_key(|fold| fold.waiting.changes());
-            busy.pop();
-            for fold in busy {
-                if stretches <= STRETCHES / 2 && fold.waiting.kept() <= FEW / 4 {
-                    continue;
-                }
-                stretches -= fold.waiting.stretches();
-                fold.waiting.collapse();
-                stretches += fold.waiting.stretches();
-            }
-            self.count();
-        }
         // What is no longer exact need not wait so long for what comes late.
         self.room.changes = (CHANGES / 4).max(2 * self.changes);
+        self.room.stretches = STRETCHES.max(2 * self.stretches);
     }
 
     fn summarize(&mut self) {

@@ -85,12 +85,24 @@ impl Options {
     }
 }
 
-/// Packets before connections that are over may leave the table: in a capture that is no longer than this they stay to its end.
-const WHOLE: u64 = 1 << 20;
+/// Packets before connections that are over may leave the table: in a capture that is no longer than this they stay to its end. What has
+/// gathered by then leaves little by little.
+const WHOLE: u64 = 1 << 19;
+/// Packets that this takes.
+const CATCHING_UP: u64 = WHOLE / 4;
 /// Packets between two ticks.
 const TICK_PACKETS: u64 = 1 << 14;
 /// Packet time between two ticks of a stream, if packets are few.
 const TICK: Span = Span::from_secs(1);
+
+/// The packet time at which connections that are over leave the table of a file, after so many `packets`; `span`: that since the first of them
+/// might have left.
+fn caught_up(packets: u64, now: Timestamp, span: Span) -> Option<Timestamp> {
+    let left = CATCHING_UP.saturating_sub(packets.checked_sub(WHOLE)?);
+    let behind = i128::from(span.max(Span::ZERO).as_nanos()) * i128::from(left) / i128::from(CATCHING_UP);
+    // A part of a span is no longer than it is.
+    Some(now.minus(Span::from_nanos(behind as i64)))
+}
 
 /// A run in progress, whose connections go into a sink.
 pub struct Engine<S: Sink> {
@@ -99,6 +111,8 @@ pub struct Engine<S: Sink> {
     names: Reader,
     shards: Shards<S>,
     stream: bool,
+    /// How long connections that are over stay in the table.
+    linger: Span,
     /// When the last tick was: its packet time and how many packets had come.
     ticked: (Timestamp, u64),
     clocks: Clocks,
@@ -125,7 +139,7 @@ impl<S: Sink + 'static> Engine<S> {
     pub fn start(options: Options, sink: S, stream: bool) -> io::Result<Self> {
         let config =
             Config { time_wait: options.time_wait, ignore_vlan: options.ignore_vlan, ..Config::within(options.memory) };
-        let shards = Shards::start(options.threads, &config, sink, stream)?;
+        let (linger, shards) = (config.linger(), Shards::start(options.threads, &config, sink, stream)?);
         let mut decoder = Decoder::default();
         decoder.verify_checksums = options.verify_checksums;
         Ok(Self {
@@ -134,6 +148,7 @@ impl<S: Sink + 'static> Engine<S> {
             options,
             shards,
             stream,
+            linger,
             ticked: (Timestamp::MIN, 0),
             clocks: Clocks::default(),
             packets: 0,
@@ -226,7 +241,9 @@ impl<S: Sink + 'static> Engine<S> {
     #[cold]
     fn tick(&mut self, now: Timestamp) -> bool {
         self.ticked = (now, self.packets);
-        self.shards.tick(Tick { now, expire: self.stream || self.packets >= WHOLE })
+        let over_since = self.first_ts.map_or(now, |first| first.plus(self.linger));
+        let expire = if self.stream { Some(now) } else { caught_up(self.packets, now, now.since(over_since)) };
+        self.shards.tick(Tick { expire })
     }
 
     /// A sentence for the user if no packet can lie in the period that was asked for.
@@ -287,5 +304,23 @@ impl<S: Sink + 'static> Engine<S> {
             filtered,
         };
         Ok((sink, summary))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_file_catches_up_little_by_little() {
+        let at = |seconds: i64| Timestamp::from_nanos(seconds * 1_000_000_000);
+        let after = |packets, now, span| caught_up(packets, at(now), Span::from_secs(span)).map(|ts| ts.since(at(0)));
+        let some = |seconds| Some(Span::from_secs(seconds));
+        assert_eq!((after(WHOLE - 1, 800, 740), after(WHOLE, 800, 740)), (None, some(60)));
+        assert_eq!(
+            (after(WHOLE + CATCHING_UP / 4, 860, 800), after(WHOLE + CATCHING_UP / 2, 860, 800)),
+            (some(260), some(460))
+        );
+        assert_eq!((after(WHOLE + CATCHING_UP, 900, 840), after(u64::MAX, 50, -10)), (some(900), some(50)));
     }
 }

@@ -84,10 +84,8 @@ enum Work {
 /// A moment at which what has ended leaves the tables.
 #[derive(Clone, Copy)]
 pub struct Tick {
-    /// The packet time.
-    pub now: Timestamp,
-    /// Connections that are long over are let go.
-    pub expire: bool,
+    /// Connections that at this packet time are long over are let go.
+    pub expire: Option<Timestamp>,
 }
 
 /// What a table gives up to be told.
@@ -291,8 +289,8 @@ fn spread(shards: &mut [Shard], batch: &mut Batch) {
 }
 
 fn ended(tracker: &mut Tracker, tick: Tick) -> Ended {
-    if tick.expire {
-        tracker.expire(tick.now);
+    if let Some(now) = tick.expire {
+        tracker.expire(now);
     }
     tracker.take()
 }

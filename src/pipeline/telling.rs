@@ -1,8 +1,8 @@
 //! The back of the walk: connections that have ended are numbered, put in order and told. In: what left the tables, tick by tick. Out: reports,
 //! in batches, into a [`Sink`].
 //!
-//! A batch is what has gathered at a tick, once that is [`BATCH`] connections; at the end all the rest is one. Ticks depend on the packets alone,
-//! so batches do.
+//! A batch is what has gathered at a tick, once that is [`BATCH`] connections, or [`LATER`] where more than a batch have begun; at the end all the
+//! rest is one. Ticks depend on the packets alone, so batches do.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,6 +19,8 @@ use crate::metrics::rows::ConnectionReport;
 
 /// Connections that wait until they are told together, in order.
 const BATCH: usize = 1 << 16;
+/// The same where it is known that they are not all in one batch.
+const LATER: usize = 1 << 14;
 /// What a connection may take while it waits to be told, in bytes, about: so much that a batch stays small beside the connections.
 const TOLD_BYTES: usize = 4 << 10;
 /// Connections told in one piece: enough to hand over, few enough to stay in a cache.
@@ -103,6 +105,8 @@ pub struct Telling<S: Sink> {
     waiting: Vec<Portion>,
     /// Connections in `waiting`.
     count: usize,
+    /// Connections that have begun, waiting or not.
+    begun: usize,
     /// A batch is told once it has this many.
     batch: usize,
 }
@@ -127,6 +131,7 @@ impl<S: Sink> Telling<S> {
             numbers: Numbers::default(),
             waiting: Vec::new(),
             count: 0,
+            begun: 0,
             batch: if stream { 1 } else { BATCH.min(config.max_bytes / TOLD_BYTES).max(1) },
         })
     }
@@ -144,13 +149,15 @@ impl<S: Sink> Telling<S> {
         for ended in all {
             self.wait(ended);
         }
-        if self.count >= self.batch {
+        let batch = if self.begun > BATCH { LATER.min(self.batch) } else { self.batch };
+        if self.count >= batch {
             self.numbers.give();
             self.tell_in_order(Vec::new());
         }
     }
 
     fn wait(&mut self, mut ended: Ended) {
+        self.begun = (self.begun + ended.starts.len()).saturating_sub(ended.dropped.len());
         self.numbers.note(&mut ended.starts, &mut ended.dropped);
         if !ended.is_empty() {
             self.count += ended.len();

@@ -9,10 +9,8 @@ use crate::conntrack::packed;
 use crate::metrics::rows::ConnectionReport;
 use crate::metrics::time_wait::Finish;
 use crate::tcp::segment::Flags;
-use crate::time::{NANOS_PER_SEC, Span, Timestamp};
+use crate::time::{NANOS_PER_SEC, Timestamp};
 
-/// A connection that has ended is kept this long after its last packet at least: what comes late is still its own.
-const LINGER: Span = Span::from_secs(60);
 /// Entries that may be left of flows that are no more, beside four for each that is.
 const MOST_PASSED: usize = 1 << 16;
 
@@ -21,7 +19,7 @@ impl Tracker {
     pub(super) fn look_at(&mut self, number: u32, ts: Timestamp) {
         let head = self.heads.get_mut(number);
         head.mark(Head::TIMED);
-        let second = ts.plus(self.config.time_wait.max(LINGER)).as_nanos().div_euclid(NANOS_PER_SEC);
+        let second = ts.plus(self.config.linger()).as_nanos().div_euclid(NANOS_PER_SEC);
         let place = head.base().ordinal as u32;
         self.due.entry(second).or_default().push((number, place));
         self.entries += 1;
@@ -55,7 +53,7 @@ impl Tracker {
 
     fn look(&mut self, number: u32, now: Timestamp) {
         let (last, over) = self.standing(number);
-        let linger = self.config.time_wait.max(LINGER);
+        let linger = self.config.linger();
         if last.plus(linger) > now {
             self.look_at(number, last);
         } else if over {

@@ -177,3 +177,38 @@ fn the_time_wait_peak_is_of_the_servers_own_endpoints() {
     ];
     assert_eq!(rows(&reports)[0].time_wait_peak, 2);
 }
+
+#[test]
+fn of_very_many_listeners_the_busiest_are_told_over_time_in_bounded_memory() {
+    const S: i64 = 1_000_000_000;
+    let server = |n: i64| format!("10.0.{}.{}:443", n / 250, n % 250 + 1);
+    // Every other connection goes to one of ten listeners, the others to one of 590.
+    let busy = |n: i64| n % 2 == 0;
+    let report = |n: i64| {
+        let (from, to) = (n * 4_000_000, if busy(n) { n / 2 % 10 } else { 10 + n / 2 % 590 });
+        let changes = [(from, State::SynReceived), (from + S, State::CloseWait), (from + 5 * S, State::LastAck)];
+        Draft::to(&server(to)).changes(Side::Server, &changes).done()
+    };
+    let told = |only: &dyn Fn(i64) -> bool| {
+        let mut listeners = Listeners::default();
+        for n in (0..200_000).filter(|&n| only(n)) {
+            let report = report(n);
+            listeners.add(&report, &Lives::of(&report), 2 * S);
+        }
+        let stretches: usize = listeners.all.values().map(|fold| fold.waiting.stretches()).sum();
+        let buckets = Buckets::new(at(0), at(800 * S), Some(Span::from_secs(20)));
+        let rows: Vec<_> = listeners.finish(Some(buckets), true).queues.rows().collect();
+        (stretches, rows)
+    };
+    let ends = |rows: &[ListenerQueueRow], n: i64| -> Vec<_> {
+        let of = rows.iter().filter(|row| row.server.to_string() == server(n));
+        of.map(|row| (row.bucket_ts, row.syn_received, row.close_wait)).collect()
+    };
+    let (stretches, all) = told(&|_| true);
+    assert!((1..=STRETCHES).contains(&stretches), "{stretches}");
+    let (none, first) = told(&|n| busy(n) && n / 2 % 10 == 3);
+    assert_eq!((none, ends(&first, 3).len()), (0, 40));
+    assert_eq!(ends(&all, 3), ends(&first, 3));
+    let over_time: HashSet<_> = all.iter().map(|row| row.server).collect();
+    assert!((10..600).contains(&over_time.len()), "{}", over_time.len());
+}
