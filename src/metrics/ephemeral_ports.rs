@@ -38,6 +38,9 @@ const IN_LOG: u64 = 32;
 /// Most distinct ports that all users have together, and stretches of time.
 const PORTS: usize = 1 << 20;
 const STRETCHES: usize = 1 << 15;
+/// Rows over time. Nobody looks for a client that runs out of ports beyond the few hundred with most stays; a row each time for every client that
+/// holds one is more than the rest of a report.
+const TOLD_OVER_TIME: usize = 1 << 17;
 
 /// The ports that clients take for their own end, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,7 +269,7 @@ impl EphemeralPorts {
         if over_time {
             order.sort_unstable();
         }
-        let mut over_time = if over_time { PortUse::default() } else { PortUse::unwanted() };
+        let mut over_time = if over_time { PortUse::up_to(TOLD_OVER_TIME) } else { PortUse::unwanted() };
         let mut rows = Vec::with_capacity(order.len());
         for (_, rank) in order {
             let (user, used) = &mut users[sorted[rank as usize] as usize];

@@ -11,6 +11,7 @@ pub struct OverTime<S, const N: usize> {
     rows: Rows<N>,
     /// The places of the rows in their order; empty until they are put in order.
     order: Vec<u32>,
+    most: usize,
     full: bool,
 }
 
@@ -40,23 +41,27 @@ impl<const N: usize> Rows<N> {
 impl<S, const N: usize> Default for OverTime<S, N> {
     fn default() -> Self {
         let rows = Rows { ends: Vec::new(), all: Vec::new(), place: 0 };
-        Self { subjects: Vec::new(), rows, order: Vec::new(), full: false }
+        Self { subjects: Vec::new(), rows, order: Vec::new(), most: MAX_ROWS, full: false }
     }
 }
 
 impl<S: Copy + Ord, const N: usize> OverTime<S, N> {
+    /// One of `most` rows, where there is more than one subject; by default that is [`MAX_ROWS`].
+    pub fn up_to(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// Whether no more subjects have room.
     pub const fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Takes all rows of a subject. Of rows there are at most [`MAX_ROWS`], unless the first subject has more: the
-    /// first one that does not fit is left out, and all after it.
+    /// Takes all rows of a subject. The first one that does not fit is left out, and all after it; but the first of all is not.
     pub fn add(&mut self, subject: S, tell: impl FnOnce(&mut Rows<N>)) {
         let before = self.rows.all.len();
         self.rows.place = self.subjects.len() as u32;
         tell(&mut self.rows);
-        self.full = self.full || (before > 0 && self.rows.all.len() > MAX_ROWS);
+        self.full = self.full || (before > 0 && self.rows.all.len() > self.most);
         if self.full {
             self.rows.all.truncate(before);
         } else {
@@ -136,14 +141,14 @@ mod tests {
     #[test]
     fn the_first_that_does_not_fit_ends_it() {
         let many = |n: usize| (0..n as u32).map(|n| (n, 1));
-        let mut all = OverTime::<u8, 1>::default();
-        told(&mut all, 1, many(MAX_ROWS - 5));
+        let mut all = OverTime::<u8, 1>::up_to(100);
+        told(&mut all, 1, many(95));
         told(&mut all, 2, many(6));
         assert!(all.is_full());
         told(&mut all, 3, many(1));
-        assert_eq!(all.len(), MAX_ROWS - 5);
-        let mut one = OverTime::<u8, 1>::default();
-        told(&mut one, 1, many(MAX_ROWS + 5));
-        assert_eq!((one.len(), one.is_full()), (MAX_ROWS + 5, false));
+        assert_eq!(all.len(), 95);
+        let mut one = OverTime::<u8, 1>::up_to(100);
+        told(&mut one, 1, many(105));
+        assert_eq!((one.len(), one.is_full()), (105, false));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::digits::{Stamps, address, integer};
+use super::digits::{Stamps, address, integer, word};
 use crate::tables::cell::{Cell, Files, Shown};
 use crate::tables::schema::{Row, Visit};
 
@@ -55,7 +55,7 @@ impl<'a> Visit<'a> for Line<'_> {
                     stamps.write(out, value);
                 }
             }
-            Cell::Word(value) => out.extend_from_slice(value.as_bytes()),
+            Cell::Word(value) => word(out, value),
             Cell::Text(value) => text(out, value),
             // Addresses and tunnels have nothing that needs quoting.
             Cell::Shown(Shown::Ip(ip)) => address(out, ip),

@@ -1,7 +1,6 @@
 //! Numbers, instants and addresses as text, fast. In: values. Out: their digits at the end of a buffer, as `Display` writes them.
 
-use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::time::{NANOS_PER_SEC, Timestamp};
 
@@ -78,13 +77,21 @@ const OCTETS: [([u8; 4], u8); 256] = {
     octets
 };
 
-/// Appends an address.
+/// Appends an address: IPv6 as RFC 5952 has it.
 pub fn address(out: &mut Vec<u8>, ip: IpAddr) {
-    let IpAddr::V4(ip) = ip else {
-        // Writing into a Vec does not fail.
-        let _ = write!(out, "{ip}");
-        return;
-    };
+    match ip {
+        IpAddr::V4(ip) => v4(out, ip),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => {
+                out.extend_from_slice(b"::ffff:");
+                v4(out, ip);
+            }
+            None => v6(out, ip.segments()),
+        },
+    }
+}
+
+fn v4(out: &mut Vec<u8>, ip: Ipv4Addr) {
     for octet in ip.octets() {
         let (text, len) = OCTETS[usize::from(octet)];
         put(out, text, len.into());
@@ -93,19 +100,64 @@ pub fn address(out: &mut Vec<u8>, ip: IpAddr) {
     out.pop();
 }
 
+fn v6(out: &mut Vec<u8>, segments: [u16; 8]) {
+    // Of several runs of zeros the longest is left out, of equal ones the first, a single zero never.
+    let (mut gap, mut zeros) = (0..0, 0);
+    for (at, &segment) in segments.iter().enumerate() {
+        zeros = if segment == 0 { zeros + 1 } else { 0 };
+        if zeros > gap.len().max(1) {
+            gap = at + 1 - zeros..at + 1;
+        }
+    }
+    let (before, behind) = if gap.is_empty() { (8, 8) } else { (gap.start, gap.end) };
+    segments[..before].iter().for_each(|&segment| hexadecimal(out, segment));
+    if before < 8 {
+        out.extend_from_slice(if before == 0 { b"::" } else { b":" });
+        segments[behind..].iter().for_each(|&segment| hexadecimal(out, segment));
+    }
+    if behind < 8 || before == 8 {
+        // The last colon.
+        out.pop();
+    }
+}
+
+/// Appends a number without leading zeros, and a colon.
+#[inline]
+fn hexadecimal(out: &mut Vec<u8>, n: u16) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |at: u16| DIGITS[usize::from(n >> (4 * at) & 0xf)];
+    let leading = (n.leading_zeros() / 4).min(3) as usize;
+    let text = u64::from_le_bytes([digit(3), digit(2), digit(1), digit(0), b':', 0, 0, 0]);
+    put(out, (text >> (8 * leading)).to_le_bytes(), 5 - leading);
+}
+
+/// Appends a word: most are short, and copied without a call.
+#[inline]
+pub fn word(out: &mut Vec<u8>, word: &str) {
+    let bytes = word.as_bytes();
+    match (bytes.len(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        // The first eight bytes and the last eight; where they overlap they are the same.
+        (len @ 8..=16, Some(first), Some(last)) => {
+            let last = u128::from(u64::from_le_bytes(*last)) << (8 * (len - 8));
+            put(out, (u128::from(u64::from_le_bytes(*first)) | last).to_le_bytes(), len);
+        }
+        _ => out.extend_from_slice(bytes),
+    }
+}
+
 /// The second of an instant as text, kept from one instant to the next: most lie in the same second, or at least in the same day.
 #[derive(Clone, Debug)]
 pub struct Stamps {
     day: i64,
     second: i64,
-    /// `2026-01-02T03:04:05.`
-    text: [u8; 20],
+    /// `2026-01-02T03:04:05.`, then room for nine digits and a `Z`.
+    text: [u8; 30],
 }
 
 impl Default for Stamps {
     fn default() -> Self {
         // No instant lies in this day.
-        Self { day: i64::MIN, second: i64::MIN, text: [b'0'; 20] }
+        Self { day: i64::MIN, second: i64::MIN, text: [b'Z'; 30] }
     }
 }
 
@@ -120,10 +172,11 @@ impl Stamps {
         if self.second != second {
             self.turn(second, ts);
         }
-        let (first, others) = (nanos / EIGHT, eight(nanos % EIGHT));
-        out.extend_from_slice(&self.text);
-        out.extend_from_slice(&((others << 8) | (u64::from(b'0') + first)).to_le_bytes());
-        out.extend_from_slice(&[(others >> 56) as u8, b'Z']);
+        let (first, others) = (b'0' + (nanos / EIGHT) as u8, eight(nanos % EIGHT).to_le_bytes());
+        let mut text = self.text;
+        text[20] = first;
+        text[21..29].copy_from_slice(&others);
+        out.extend_from_slice(&text);
     }
 
     fn turn(&mut self, second: i64, ts: Timestamp) {
@@ -138,13 +191,15 @@ impl Stamps {
         // Two digits each, with what stands between them.
         let [.., h0, h1, m0, m1, s0, s1] =
             eight(in_day / 3600 * 10_000 + in_day / 60 % 60 * 100 + in_day % 60).to_le_bytes();
-        let [.., a, b, _, c, d, _, e, f, _] = &mut self.text;
+        let [_, _, _, _, _, _, _, _, _, _, _, a, b, _, c, d, _, e, f, ..] = &mut self.text;
         [*a, *b, *c, *d, *e, *f] = [h0, h1, m0, m1, s0, s1];
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -166,6 +221,21 @@ mod tests {
     fn addresses_read_as_they_print() {
         for ip in ["0.0.0.0", "255.255.255.255", "10.0.100.9", "1.22.203.99", "::", "2001:db8::1:2", "::ffff:1.2.3.4"] {
             assert_eq!(text(|out| address(out, ip.parse().unwrap())), ip);
+        }
+        // Each part nothing, or with one, three, four digits.
+        for n in 0..4_u32.pow(8) {
+            let segments: [u16; 8] =
+                std::array::from_fn(|at| [0, 0xa, 0x1b0, 0xc00d][(n / 4_u32.pow(at as u32) % 4) as usize]);
+            let ip = Ipv6Addr::from(segments);
+            assert_eq!(text(|out| address(out, ip.into())), ip.to_string());
+        }
+    }
+
+    #[test]
+    fn words_stay_as_they_are() {
+        for len in 0..20 {
+            let all = "abcdefghijklmnopqrst";
+            assert_eq!(text(|out| word(out, &all[..len])), all[..len]);
         }
     }
 

@@ -24,6 +24,9 @@ use crate::tables::schema::{Row, Table};
 /// Rows of a table over time that are written at once.
 const CHUNK: usize = 4096;
 
+/// Rows that tell how long the others will be.
+const SAMPLE: usize = 16;
+
 /// What is to be written.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -103,12 +106,17 @@ fn part<'a, R: Row>(
     rows: impl Iterator<Item = &'a R> + Clone,
     files: &Files,
 ) -> Result<Part, Box<dyn Error>> {
-    let mut text = Vec::new();
-    match format {
-        Format::Csv => csv::rows(&mut text, rows, files),
+    let some = |from, most| rows.clone().skip(from).take(most);
+    let write = match format {
         Format::Parquet => return Ok(Part::Frame(frame(rows, files)?)),
-        _ => json::rows(&mut text, rows, files),
-    }
+        Format::Csv => csv::rows,
+        _ => json::rows,
+    };
+    let mut text = Vec::new();
+    write(&mut text, some(0, SAMPLE), files);
+    // Room for the others, if they are like these: growing by doubling would copy all of them, and touch fresh memory each time.
+    text.reserve(text.len() * some(SAMPLE, usize::MAX).count() / SAMPLE / 8 * 9);
+    write(&mut text, some(SAMPLE, usize::MAX), files);
     Ok(Part::Text(text))
 }
 

@@ -86,7 +86,7 @@ impl Table {
             }
             Self::EphemeralPortUse => {
                 "a row a time bucket and row of ephemeral_ports, where there are stays or new connections; at most \
-                 1,000,000 rows, those with most stays first"
+                 131,072 rows, those with most stays first"
             }
             Self::Services => {
                 "a row an app and app_name, busiest first: how long its connections took to begin; at most 16,384: where \
