@@ -357,16 +357,20 @@ impl Connection {
     }
 
     /// `side`'s FIN, seen for the first time, ends where an earlier bare ACK of its own began: that ACK shows that an earlier copy had been
-    /// sent and died before the tap. Unless the peer had repeated its FIN by then, the two crossed.
+    /// sent and died before the tap, or comes late. Unless the peer had repeated its FIN by then, or `side` had acknowledged it, the two crossed.
     pub(super) fn fin_sent_unseen(&mut self, side: Side, seg: &Segment) {
         let Some((_, index)) = self.end(side).ahead.filter(|&(seq, _)| seq == seg.end()) else { return };
+        let got_peers = |note: &Note| note.side == side && note.rcv.has(Stimulus::RcvAckOfFin);
+        let before = self.log.iter().take(index).find(|note| got_peers(note));
+        // A bare ACK from before its FIN came first; data may have been sent again behind it.
+        let (acknowledged, certain) = (before.is_some(), before.is_some_and(|note| note.seq == note.end));
         let Some(note) = self.log.get_mut(index).filter(|note| note.side == side) else { return };
         note.snd = note.snd.with(Stimulus::SndFin);
         // If it also acknowledges the peer's FIN, that may have come first, and neither order is certain.
-        note.unseen = note.rcv.has(Stimulus::RcvAckOfFin);
+        note.unseen = if acknowledged { !certain } else { got_peers(note) };
         note.known_ts = None;
         let mut peers = self.log[..index].iter_mut().filter(|note| note.to == side && note.rcv.has(Stimulus::RcvFin));
-        if let Some(only) = only(&mut peers) {
+        if let Some(only) = only(&mut peers).filter(|_| !acknowledged) {
             only.after = index;
         }
         self.retell();
