@@ -503,7 +503,17 @@ impl Endpoint {
     /// would have repeated what it does not know to be acknowledged, but for a timer that backs off.
     pub fn was_done_before(&self, ts: Timestamp) -> bool {
         let Some(acked) = self.snd_una_ts else { return false };
-        acked < ts && (!self.has_repeated() || self.had_its_ack(ts) && ts.since(acked) > REPEATS_WITHIN)
+        let silent = || self.had_its_ack(ts) && self.repeats_within(acked).is_some_and(|wait| ts.since(acked) > wait);
+        acked < ts && (!self.has_repeated() || silent())
+    }
+
+    /// How long its timer may run after an acknowledgement that passed at `acked` and died: since the data before it could first be sent it may have
+    /// doubled with each copy, seen or not (RFC 6298 5.5). `None` where too much was sent since.
+    fn repeats_within(&self, acked: Timestamp) -> Option<Span> {
+        let newest = self.advances.iter().position(|advance| advance.is_some_and(|(_, ts)| ts <= acked))?;
+        let (_, before) = self.advances.get(newest + 1)?.or(self.advances[newest])?;
+        let since = acked.since(before);
+        Some(since.plus(since).max(REPEATS_WITHIN))
     }
 
     /// The endpoint answered its part of the handshake within `span`.
