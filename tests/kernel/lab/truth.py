@@ -158,6 +158,7 @@ class _Reading:
         self._all_requests = []
         self._before = {}  # CPU -> the event before this one
         self._block_made = {}  # CPU -> (stay, timer, ns): the socket's own last change comes next
+        self._anew = {}  # CPU -> (event, block before it): a block's timer was set anew, if it is that block's still
         self._child = {}  # CPU -> (endpoint, ns): a socket was made for a request, whose end comes next
         self._repeat = {}  # CPU -> request whose timer has just expired
 
@@ -188,10 +189,13 @@ class _Reading:
         key = event.endpoint()
         made = self._block_made.pop(event.cpu, None)
         child = self._child.pop(event.cpu, None)
+        anew, before = self._anew.pop(event.cpu, (None, None))
         old, new = (event.fields[name].removeprefix("TCP_") for name in ("oldstate", "newstate"))
         old, new = _STATES.get(old, old), _STATES.get(new, new)
         endpoint = self._endpoint(key)
         change = [event.ns, old, new]
+        if made is None and anew is not None and anew is self._before.get(event.cpu) and event.ns - anew.ns < _AT_ONCE:
+            made = self._taken_over(anew, before) if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") else None
         if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and event.ns - made[2] < _AT_ONCE:
             stay, timer, started = made
             self._stays[timer] = stay, key
@@ -231,6 +235,7 @@ class _Reading:
             self._stays[timer] = stay, None
             self._block_made[event.cpu] = stay, timer, event.ns
             return
+        self._anew[event.cpu] = event, (stay, key, Stay(stay.entered, list(stay.restarts), stay.ended, stay.how))
         stay.ended = stay.how = None
         if stay.entered is None and timeout > _TIME_WAIT:
             stay.entered = event.ns
@@ -238,6 +243,15 @@ class _Reading:
                 self._endpoint(key).changes.append([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
         else:
             stay.restarts.append(event.ns)
+
+    def _taken_over(self, event, before):
+        """A block had just been freed, and a socket that ends next on that CPU got its memory, timer and all."""
+        stay, key, was = before
+        timer, timeout = event.fields["timer"], int(event.fields["timeout"])
+        if stay.entered != was.entered and key is not None:
+            self._endpoint(key).changes.remove([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
+        stay.entered, stay.restarts, stay.ended, stay.how = was.entered, was.restarts, was.ended, was.how
+        return Stay(event.ns if timeout > _TIME_WAIT else None), timer, event.ns
 
     def _timer_cancel(self, event):
         timer = event.fields["timer"]
