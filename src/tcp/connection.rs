@@ -188,7 +188,7 @@ impl Connection {
         if let Some(copy) = copy {
             return self.recorded_again(side, seg, copy);
         }
-        self.late = self.end(side).overtaken(seg);
+        self.late = self.end(side).overtaken(seg) || self.acknowledges_less(side, seg);
         let (may_repeat, may_wait) = (self.may_repeat_unseen(side, seg), self.fin_may_wait(side));
         if self.challenged == Some(side) {
             self.challenged = None;
@@ -236,6 +236,19 @@ impl Connection {
         Outcome { copy: Some(copy), ..Outcome::default() }
     }
 
+    /// RCV.NXT never goes back: what acknowledges less than its sender did before was overtaken, unless its timestamp says otherwise.
+    fn acknowledges_less(&self, side: Side, seg: &Segment) -> bool {
+        let own = self.end(side);
+        own.timestamps.older(seg).is_none()
+            && seg.acknowledges().zip(self.received(side)).is_some_and(|(ack, known)| known.is_after(ack))
+    }
+
+    /// Up to where `side` has shown that it received, unless the peer never sent as much.
+    fn received(&self, side: Side) -> Option<SeqNum> {
+        let sent = self.end(self.peer(side)).snd_nxt();
+        self.end(side).rcv_nxt.filter(|known| sent.is_none_or(|sent| sent.is_at_or_after(*known)))
+    }
+
     /// Was the segment in hand overtaken by a later one of its sender?
     pub(super) const fn is_late(&self) -> bool {
         self.late
@@ -269,6 +282,7 @@ impl Connection {
             if !self.end(side).fin_acked {
                 self.doubt(side, seg.ts, Stimulus::RcvFin);
             }
+            self.repeats_out_of_closing(side, seg);
         }
         if seg.seg_len() > 0 {
             self.refute_missed_fin(side, seg);
@@ -370,9 +384,7 @@ impl Connection {
             self.end_mut(side).answered_within(seg.ts.since(sent));
         }
         // RCV.NXT never goes back; what says less was overtaken.
-        let (known, sent) = (self.end(side).rcv_nxt, self.end(peer).snd_nxt());
-        let sound = known.filter(|known| sent.is_none_or(|sent| sent.is_at_or_after(*known)));
-        if !self.late && sound.is_none_or(|known| ack.is_at_or_after(known)) {
+        if !self.late && self.received(side).is_none_or(|known| ack.is_at_or_after(known)) {
             self.end_mut(side).rcv_nxt = Some(ack);
         }
         self.check_ack(side, seg, ack);
@@ -484,7 +496,8 @@ impl Connection {
             let written_now = seg.payload_len == 0 || own.had_its_ack(seg.ts);
             let queue_empty = own.snd_una.is_none_or(|una| una == seg.seq) && written_now && !may_wait;
             let idle = queue_empty && !peer.window_closed && first;
-            let proof = Proof { ts: seg.ts, ack: seg.acknowledges(), synchronized, idle, reach: own.nearest };
+            let (ts, ack, fin) = (seg.ts, seg.acknowledges(), seg.flags.has_all(Flags::FIN));
+            let proof = Proof { ts, ack, fin, synchronized, idle, reach: own.nearest };
             self.life.confirm(&self.log, side, proof);
         }
     }

@@ -335,6 +335,20 @@ impl Connection {
         self.retell();
     }
 
+    /// `side` repeats its FIN and acknowledges its peer's: it is in CLOSING. So a copy had arrived that did not acknowledge its own.
+    pub(super) fn repeats_out_of_closing(&mut self, side: Side, seg: &Segment) {
+        if !seg.acknowledges().is_some_and(|ack| self.end(self.peer(side)).fin_covered_by(ack)) {
+            return;
+        }
+        let crossed =
+            |note: &Note| note.to == side && note.rcv.has(Stimulus::RcvFin) && !note.rcv.has(Stimulus::RcvAckOfFin);
+        let Some(last) = self.log.iter().rposition(crossed).filter(|_| !self.log_is_full()) else { return };
+        if self.log[last].acted != Acted::Believed {
+            self.log[last].acted = Acted::Believed;
+            self.retell();
+        }
+    }
+
     /// A D-SACK (RFC 2883) of the peer's FIN: two copies had arrived, so the one before the last acted.
     pub(super) fn arrived_twice(&mut self, side: Side, seg: &Segment) {
         if self.log_is_full() {

@@ -61,6 +61,8 @@ pub struct Proof {
     pub ts: Timestamp,
     /// What it acknowledges.
     pub ack: Option<SeqNum>,
+    /// It is a FIN.
+    pub fin: bool,
     /// Only a synchronized endpoint sends such a packet.
     pub synchronized: bool,
     /// All that the endpoint had sent before was acknowledged, nothing of it waits for its peer's window, and no FIN of it died unseen.
@@ -261,7 +263,7 @@ impl Life {
 
     /// Confirms what a packet of `side`'s own proves of its past.
     pub fn confirm(&mut self, log: &[Note], side: Side, proof: Proof) {
-        let Proof { ts, ack, synchronized, idle, reach } = proof;
+        let Proof { ts, ack, fin, synchronized, idle, reach } = proof;
         // The acknowledgement of a FIN proves that a copy of it arrived, not which: what only a later copy carries stays unproved.
         let carried_by_all = |stimulus: Stimulus, of: &Note| {
             let mut first = log.iter().filter(|note| note.side == of.side && note.is_fin() && !note.repeat);
@@ -301,6 +303,8 @@ impl Life {
                 State::CloseWait if !idle => false,
                 // Acknowledged late, a FIN may have been overtaken by the ACK behind it: FIN_WAIT_2, not CLOSING.
                 State::Closing if !closes_for_certain || overtaken() => false,
+                // Nobody repeats a FIN that was acknowledged.
+                State::TimeWait if fin => false,
                 // Late captures: the peer's FIN may have come before.
                 _ => step.from.is_some() || step.stimulus != Stimulus::RcvFin,
             };

@@ -219,7 +219,7 @@ impl Connection {
             self.life.confirm(
                 &self.log,
                 note.side,
-                Proof { ts: note.ts, ack, synchronized: false, idle: false, reach },
+                Proof { ts: note.ts, ack, fin: false, synchronized: false, idle: false, reach },
             );
         }
     }
