@@ -103,6 +103,8 @@ pub struct Endpoint {
     pub timestamps: Timestamps,
     /// The IPv4 identification of its last packet that had one.
     pub last_id: Option<u16>,
+    /// Since it last sent something new, its identifications had a gap: a packet that the tap missed.
+    pub missed: bool,
     /// The sequence number of the first bare ACK that lay beyond all it had been seen to send, and its note: where a FIN unseen by
     /// the tap may end.
     pub ahead: Option<(SeqNum, usize)>,
@@ -165,6 +167,7 @@ impl Endpoint {
         window_closed: false,
         timestamps: Timestamps::NONE,
         last_id: None,
+        missed: false,
         ahead: None,
         syn_unanswered: false,
         fin_unanswered: false,
@@ -235,15 +238,15 @@ impl Endpoint {
     /// Before when it cannot have made `seg`, its FIN, for the first time, by its own clock. `None` if an earlier copy may have died before the
     /// tap: then nothing shows when that was made.
     pub fn made_after(&self, seg: &Segment, round_trip: Option<Span>) -> Option<Timestamp> {
-        let follows =
-            seg.ip_id.is_some_and(|id| id != 0 && self.last_id.is_some_and(|last| last.wrapping_add(1) == id));
-        let first = follows || self.no_timer_fits(seg, round_trip?);
+        let first = self.is_next(seg) || self.no_timer_fits(seg, round_trip?);
         self.timestamps.made_after(seg).filter(|_| first)
     }
 
-    /// Does the IPv4 identification of `seg` follow that of its last packet, so that none in between died before the tap?
+    /// Does the IPv4 identification of `seg` follow that of its last packet, and so on back to its last data, so that none in between died before
+    /// the tap?
     pub fn is_next(&self, seg: &Segment) -> bool {
-        seg.ip_id.is_some_and(|id| id != 0 && self.last_id.is_some_and(|last| last.wrapping_add(1) == id))
+        let follows = |id: u16| id != 0 && self.last_id.is_some_and(|last| last.wrapping_add(1) == id);
+        !self.missed && seg.ip_id.is_some_and(follows)
     }
 
     /// Is there no timer that could have repeated a FIN just now, had one been sent after the last packet that passed? Even a loss probe waits
@@ -344,7 +347,12 @@ impl Endpoint {
     /// Remembers the IPv4 identification of `seg`, which it sent.
     #[inline]
     pub fn count(&mut self, seg: &Segment) {
-        self.last_id = seg.ip_id.filter(|&id| id != 0).or(self.last_id);
+        let Some(id) = seg.ip_id.filter(|&id| id != 0) else { return };
+        let follows = self.last_id.is_none_or(|last| last.wrapping_add(1) == id);
+        // Nothing that was sent before new data was a FIN.
+        let new = seg.seg_len() > 0 && self.advances[0] == Some((seg.end(), seg.ts));
+        self.missed = (self.missed || !follows) && !new;
+        self.last_id = Some(id);
     }
 
     /// When the packet passed that first brought the peer to `ack`: whoever acknowledges it sent that later.
@@ -374,11 +382,13 @@ impl Endpoint {
         self.snd_una.is_some_and(|una| seg.end().ahead_of(una) <= window)
     }
 
-    /// When it sent what ends at `ack`, if that is the last it sent and not acknowledged yet.
+    /// When it sent what ends at `ack`, if that is of the last it sent and not acknowledged yet.
     #[inline]
     pub fn last_advance(&self, ack: SeqNum) -> Option<Timestamp> {
-        let (end, ts) = self.advances[0]?;
-        (end == ack && self.snd_una != Some(ack)).then_some(ts)
+        if self.snd_una == Some(ack) {
+            return None;
+        }
+        self.advances.iter().flatten().find(|(end, _)| *end == ack).map(|&(_, ts)| ts)
     }
 
     /// The peer acknowledged `ack` at `ts`: is it one of the first two packets that cover its SYN-ACK?
@@ -480,6 +490,15 @@ impl Endpoint {
             (Some(acked), _) if self.repeated_ts > Some(acked) => false,
             (Some(acked), Some(reach)) => ts.since(acked) > reach.plus(reach).plus(LEAVES_AT_ONCE),
             _ => false,
+        }
+    }
+
+    /// May `seg` be what it sends as soon as the last packet of `peer` has come?
+    pub fn may_answer(&self, peer: &Self, seg: &Segment) -> bool {
+        let takes = |reach: Span| reach.plus(reach).plus(LEAVES_AT_ONCE);
+        match (peer.last_sent, self.reach) {
+            (Some(last), Some(reach)) => seg.ts.since(last) <= takes(reach),
+            (last, _) => last.is_some(),
         }
     }
 

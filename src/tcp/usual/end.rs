@@ -41,6 +41,8 @@ pub struct End {
     pub bytes: u64,
     /// The identification of its last packet that had one; 0 before.
     pub last_id: u16,
+    /// Since it last sent something new, its identifications had a gap.
+    missed: bool,
     /// When its last packet passed; [`NEVER`] before.
     pub last_sent: i64,
     /// From a packet to it passing the tap to its answer in the handshake.
@@ -76,6 +78,7 @@ impl End {
         flight: 0,
         bytes: 0,
         last_id: 0,
+        missed: false,
         last_sent: NEVER,
         reach: 0,
         nearest: NEVER,
@@ -97,10 +100,10 @@ impl End {
         (self.fin_end, self.fin_at) = (end, at);
     }
 
-    /// It has sent up to `end`.
+    /// It has sent up to `end`. Nothing that was sent before new data was a FIN.
     #[inline]
     pub const fn advance(&mut self, end: SeqNum, at: i64) {
-        self.nxt = end;
+        (self.nxt, self.missed) = (end, false);
         let [first, second, third, _] = self.advances;
         self.advances = [(end, at), first, second, third];
     }
@@ -110,6 +113,8 @@ impl End {
     pub fn sent(&mut self, seg: &impl Counted) {
         (self.last_sent, self.window) = (seg.at(), seg.window());
         if seg.id() != 0 {
+            let follows = self.last_id == 0 || self.last_id.wrapping_add(1) == seg.id();
+            self.missed |= !follows;
             self.last_id = seg.id();
         }
     }
@@ -141,11 +146,13 @@ impl End {
         earlier.iter().find(known).map(|&(_, at)| at)
     }
 
-    /// When the end of all that it sent passed, if `ack` is the first to acknowledge just that.
+    /// When what ends there passed, if `ack` is the first to acknowledge just that, of the last that it sent.
     #[inline]
     pub fn last_advance(&self, ack: SeqNum) -> Option<i64> {
-        let (end, at) = self.advances[0];
-        (end == ack && self.una != ack).then_some(at)
+        if self.una == ack {
+            return None;
+        }
+        self.advances.iter().find(|(end, at)| *end == ack && *at != NEVER).map(|&(_, at)| at)
     }
 
     /// Its answer in the handshake.
@@ -187,10 +194,10 @@ impl End {
         seg.stamps().is_some_and(|(value, _)| self.clock.rejects(value))
     }
 
-    /// Did it send nothing between its last packet and this one?
+    /// Did it send nothing between its last data and this that the tap has missed?
     #[inline]
     pub fn is_next(&self, seg: &impl Counted) -> bool {
-        seg.id() != 0 && self.last_id != 0 && self.last_id.wrapping_add(1) == seg.id()
+        !self.missed && seg.id() != 0 && self.last_id != 0 && self.last_id.wrapping_add(1) == seg.id()
     }
 
     /// Its FIN, after the one of `peer`: may it repeat one that died before the tap?
