@@ -497,7 +497,9 @@ impl Connection {
             let queue_empty = own.snd_una.is_none_or(|una| una == seg.seq) && written_now && !may_wait;
             let idle = queue_empty && !peer.window_closed && first;
             let (ts, ack, fin) = (seg.ts, seg.acknowledges(), seg.flags.has_all(Flags::FIN));
-            let proof = Proof { ts, ack, fin, synchronized, idle, reach: own.nearest };
+            // What was measured once may have been held up.
+            let reach = own.nearest.filter(|_| own.nearest_twice);
+            let proof = Proof { ts, ack, fin, synchronized, idle, reach };
             self.life.confirm(&self.log, side, proof);
         }
     }

@@ -67,7 +67,7 @@ pub struct Proof {
     pub synchronized: bool,
     /// All that the endpoint had sent before was acknowledged, nothing of it waits for its peer's window, and no FIN of it died unseen.
     pub idle: bool,
-    /// How far the endpoint is from the tap, by the quickest of its answers.
+    /// How far the endpoint is from the tap, by the quickest of its answers, if two were about as quick.
     pub reach: Option<Span>,
 }
 
