@@ -13,13 +13,13 @@ pub(super) const BESIDE_THE_TAP: Span = Span::from_micros(100);
 /// Nothing but a host's own stack answers within this: nothing is lost in between, either.
 pub(super) const ON_THE_HOST: Span = Span::from_micros(60);
 /// What passes between the change that close() makes and the FIN's timestamp. Seen on Linux: tens of microseconds, 0.9 ms on a busy machine.
-pub(super) const CLOSE_TAKES: Span = Span::from_micros(1_500);
-/// What an endpoint beside the tap may take from its close() to its FIN. Seen on Linux: at most 250 us.
-pub(super) const IT_TAKES: Span = Span::from_millis(1);
-/// What an endpoint beside the tap may take from a packet to the change that it makes. Seen on Linux: a tenth of a millisecond, 1.4 at worst.
-pub(super) const SOFTIRQ_TAKES: Span = Span::from_millis(3);
-/// The same while an application may hold the socket; seen: 6 ms.
-pub(super) const OWNER_TAKES: Span = Span::from_millis(10);
+pub(super) const CLOSE_TAKES: Span = Span::from_millis(3);
+/// What an endpoint beside the tap may take from its close() to its FIN. Seen on Linux: 250 us, 2 ms on a busy machine.
+pub(super) const IT_TAKES: Span = Span::from_millis(3);
+/// What an endpoint beside the tap may take from a packet to the change that it makes. Seen on Linux: a tenth of a millisecond, 4 on a busy machine.
+pub(super) const SOFTIRQ_TAKES: Span = Span::from_millis(6);
+/// The same while an application may hold the socket; seen: 14 ms.
+pub(super) const OWNER_TAKES: Span = Span::from_millis(20);
 
 impl Connection {
     pub(super) fn note(&self, side: Side, seg: &Segment) -> Note {

@@ -196,7 +196,8 @@ class _Reading:
         change = [event.ns, old, new]
         if made is None and anew is not None and anew is self._before.get(event.cpu) and event.ns - anew.ns < _AT_ONCE:
             made = self._taken_over(anew, before) if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") else None
-        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and event.ns - made[2] < _AT_ONCE:
+        # A processor that is away in between does nothing else meanwhile that is seen here.
+        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and (event.ns - made[2] < _AT_ONCE or self._follows_start(event, made[1])):
             stay, timer, started = made
             self._stays[timer] = stay, key
             endpoint.stays.append(stay)
@@ -243,6 +244,11 @@ class _Reading:
                 self._endpoint(key).changes.append([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
         else:
             stay.restarts.append(event.ns)
+
+    def _follows_start(self, event, timer):
+        """Was that timer's start the last thing that happened on the CPU?"""
+        before = self._before.get(event.cpu)
+        return before is not None and before.name == "timer_start" and before.fields["timer"] == timer
 
     def _taken_over(self, event, before):
         """A block had just been freed, and a socket that ends next on that CPU got its memory, timer and all."""
