@@ -20,6 +20,11 @@ impl Numbers {
         self.dropped.append(dropped);
     }
 
+    /// How many connections have begun so far, as it looks.
+    pub fn begun(&self) -> usize {
+        (self.last as usize + self.new.len()).saturating_sub(self.dropped.len())
+    }
+
     /// Gives numbers to all that were noted. One that turns out later to have begun no connection leaves a gap: its number can no longer go to
     /// the next, which may have been told.
     pub fn give(&mut self) {

@@ -21,6 +21,8 @@ use crate::metrics::rows::ConnectionReport;
 const BATCH: usize = 1 << 16;
 /// The same where it is known that they are not all in one batch.
 const LATER: usize = 1 << 14;
+/// So many of those that have begun may turn out to have begun none; more SYNs than that do not wait for their meaning at a time.
+const MOST_DOUBTFUL: usize = 1 << 12;
 /// What a connection may take while it waits to be told, in bytes, about: so much that a batch stays small beside the connections.
 const TOLD_BYTES: usize = 4 << 10;
 /// Connections told in one piece: enough to hand over, few enough to stay in a cache.
@@ -105,8 +107,6 @@ pub struct Telling<S: Sink> {
     waiting: Vec<Portion>,
     /// Connections in `waiting`.
     count: usize,
-    /// Connections that have begun, waiting or not.
-    begun: usize,
     /// A batch is told once it has this many.
     batch: usize,
 }
@@ -131,7 +131,6 @@ impl<S: Sink> Telling<S> {
             numbers: Numbers::default(),
             waiting: Vec::new(),
             count: 0,
-            begun: 0,
             batch: if stream { 1 } else { BATCH.min(config.max_bytes / TOLD_BYTES).max(1) },
         })
     }
@@ -149,7 +148,7 @@ impl<S: Sink> Telling<S> {
         for ended in all {
             self.wait(ended);
         }
-        let batch = if self.begun > BATCH { LATER.min(self.batch) } else { self.batch };
+        let batch = if self.numbers.begun() > BATCH + MOST_DOUBTFUL { LATER.min(self.batch) } else { self.batch };
         if self.count >= batch {
             self.numbers.give();
             self.tell_in_order(Vec::new());
@@ -157,7 +156,6 @@ impl<S: Sink> Telling<S> {
     }
 
     fn wait(&mut self, mut ended: Ended) {
-        self.begun = (self.begun + ended.starts.len()).saturating_sub(ended.dropped.len());
         self.numbers.note(&mut ended.starts, &mut ended.dropped);
         if !ended.is_empty() {
             self.count += ended.len();

@@ -191,7 +191,7 @@ impl Stamps {
         // Two digits each, with what stands between them.
         let [.., h0, h1, m0, m1, s0, s1] =
             eight(in_day / 3600 * 10_000 + in_day / 60 % 60 * 100 + in_day % 60).to_le_bytes();
-        let [_, _, _, _, _, _, _, _, _, _, _, a, b, _, c, d, _, e, f, ..] = &mut self.text;
+        let Some([.., a, b, _, c, d, _, e, f, _]) = self.text.first_chunk_mut::<20>() else { return };
         [*a, *b, *c, *d, *e, *f] = [h0, h1, m0, m1, s0, s1];
     }
 }

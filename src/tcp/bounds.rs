@@ -112,6 +112,6 @@ fn fin_was_not_waiting(own: &Endpoint, peer: &Endpoint, seg: &Segment) -> bool {
     let room =
         || seg.payload_len == 0 && own.flight < INITIAL_WINDOW && !own.has_repeated() && own.fits_into(peer, seg);
     // After a loss the first acknowledgement may have died: then the peer's last packet told it.
-    let told_now = || own.acked_since.is_some_and(|acked| acked < 3) && own.may_answer(peer, seg);
+    let told_now = || own.recovers() && own.may_answer(peer, seg);
     own.snd_nxt() == Some(seg.seq) && !peer.window_closed && (own.idle_before(seg) && !told_now() || room())
 }

@@ -104,7 +104,7 @@ pub struct Endpoint {
     /// The IPv4 identification of its last packet that had one.
     pub last_id: Option<u16>,
     /// Since it last sent something new, its identifications had a gap: a packet that the tap missed.
-    pub missed: bool,
+    missed: bool,
     /// The sequence number of the first bare ACK that lay beyond all it had been seen to send, and its note: where a FIN unseen by
     /// the tap may end.
     pub ahead: Option<(SeqNum, usize)>,
@@ -515,7 +515,12 @@ impl Endpoint {
     /// May its congestion window have had no room for a FIN, as far as it knew? Beyond the initial window; and after a loss, when the window is a single
     /// segment (RFC 5681 3.1), until an acknowledgement has arrived: of those that passed the last may have died, and one more ends the wait.
     pub fn may_be_held(&self) -> bool {
-        self.flight >= INITIAL_WINDOW || self.acked_since.is_some_and(|acked| self.flight > 1 || acked < 3)
+        self.flight >= INITIAL_WINDOW || self.has_repeated() && self.flight > 1 || self.recovers()
+    }
+
+    /// Has too little of it been acknowledged since a loss for the acknowledgements to have arrived for certain?
+    pub fn recovers(&self) -> bool {
+        self.acked_since.is_some_and(|acked| acked < 3)
     }
 
     /// Had the last acknowledgement of new data come before what passed at `ts`? Where anything has been lost, so may this have been: then the endpoint

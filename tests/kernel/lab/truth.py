@@ -187,17 +187,13 @@ class _Reading:
 
     def _inet_sock_set_state(self, event):
         key = event.endpoint()
-        made = self._block_made.pop(event.cpu, None)
         child = self._child.pop(event.cpu, None)
-        anew, before = self._anew.pop(event.cpu, (None, None))
         old, new = (event.fields[name].removeprefix("TCP_") for name in ("oldstate", "newstate"))
         old, new = _STATES.get(old, old), _STATES.get(new, new)
         endpoint = self._endpoint(key)
         change = [event.ns, old, new]
-        if made is None and anew is not None and anew is self._before.get(event.cpu) and event.ns - anew.ns < _AT_ONCE:
-            made = self._taken_over(anew, before) if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") else None
-        # A processor that is away in between does nothing else meanwhile that is seen here.
-        if new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING") and made is not None and (event.ns - made[2] < _AT_ONCE or self._follows_start(event, made[1])):
+        made = self._block_before(event, new == "CLOSED" and old in ("FIN_WAIT_2", "CLOSING"))
+        if made is not None:
             stay, timer, started = made
             self._stays[timer] = stay, key
             endpoint.stays.append(stay)
@@ -245,19 +241,27 @@ class _Reading:
         else:
             stay.restarts.append(event.ns)
 
-    def _follows_start(self, event, timer):
-        """Was that timer's start the last thing that happened on the CPU?"""
-        before = self._before.get(event.cpu)
-        return before is not None and before.name == "timer_start" and before.fields["timer"] == timer
+    def _block_before(self, event, leaves_one):
+        """The block that was just made on that CPU, if that is what the socket leaves which ends now."""
+        made = self._block_made.pop(event.cpu, None)
+        anew, before = self._anew.pop(event.cpu, (None, None))
+        last = self._before.get(event.cpu)
+        if not leaves_one or last is None:
+            return None
+        if made is not None:
+            # A processor that is away in between does nothing else meanwhile that is seen here.
+            follows = last.name == "timer_start" and last.fields["timer"] == made[1]
+            return made if follows or event.ns - made[2] < _AT_ONCE else None
+        return self._taken_over(anew, before) if anew is last and event.ns - anew.ns < _AT_ONCE else None
 
-    def _taken_over(self, event, before):
+    def _taken_over(self, start, before):
         """A block had just been freed, and a socket that ends next on that CPU got its memory, timer and all."""
         stay, key, was = before
-        timer, timeout = event.fields["timer"], int(event.fields["timeout"])
+        timer, timeout = start.fields["timer"], int(start.fields["timeout"])
         if stay.entered != was.entered and key is not None:
-            self._endpoint(key).changes.remove([event.ns, "FIN_WAIT_2", "TIME_WAIT"])
+            self._endpoint(key).changes.remove([start.ns, "FIN_WAIT_2", "TIME_WAIT"])
         stay.entered, stay.restarts, stay.ended, stay.how = was.entered, was.restarts, was.ended, was.how
-        return Stay(event.ns if timeout > _TIME_WAIT else None), timer, event.ns
+        return Stay(start.ns if timeout > _TIME_WAIT else None), timer, start.ns
 
     def _timer_cancel(self, event):
         timer = event.fields["timer"]
